@@ -1,0 +1,121 @@
+"""Settings of backend and dashboard processes: the only place that reads the environment.
+
+`Settings.from_environment` is called once per process, by the command line and by tests; everything else is handed the
+result.
+"""
+
+import os
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+MINIMUM_SECRET_BYTES = 32
+
+
+class SettingsError(Exception):
+    """A setting is wrong; the message names it and says what to do."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What `docs/settings.md` lists. Times in seconds."""
+
+    data_dir: Path
+    database_url: str | None = None  # None: the embedded database
+    host: str = "127.0.0.1"
+    port: int = 8000
+    dashboard_port: int = 8050
+    secret_key: str | None = field(default=None, repr=False)
+    admin_username: str = "admin"
+    admin_password: str | None = field(default=None, repr=False)
+    allowed_origins: tuple[str, ...] = ()
+    api_url: str | None = None
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] | None = None) -> "Settings":
+        """Raise `SettingsError` when a value cannot be used."""
+        env = os.environ if environment is None else environment
+        secret = _value_or_file(env, "CHATOPS_SECRET_KEY")
+        if secret is not None and len(secret.encode()) < MINIMUM_SECRET_BYTES:
+            raise SettingsError(
+                f"CHATOPS_SECRET_KEY is shorter than {MINIMUM_SECRET_BYTES} bytes; "
+                "set a random one, or unset it to have one generated into the data directory"
+            )
+        return cls(
+            data_dir=Path(env.get("CHATOPS_DATA_DIR") or "data").absolute(),
+            database_url=_value_or_file(env, "CHATOPS_DATABASE_URL"),
+            host=env.get("CHATOPS_HOST") or "127.0.0.1",
+            port=_port(env, "CHATOPS_PORT", 8000),
+            dashboard_port=_port(env, "CHATOPS_DASHBOARD_PORT", 8050),
+            secret_key=secret,
+            admin_username=env.get("CHATOPS_ADMIN_USERNAME") or "admin",
+            admin_password=_value_or_file(env, "CHATOPS_ADMIN_PASSWORD"),
+            allowed_origins=tuple(o.strip() for o in env.get("CHATOPS_ALLOWED_ORIGINS", "").split(",") if o.strip()),
+            api_url=env.get("CHATOPS_API_URL") or None,
+        )
+
+    @property
+    def origins(self) -> tuple[str, ...]:
+        """Origins whose pages may open WebSockets: the configured ones, else the dashboard's own."""
+        if self.allowed_origins:
+            return self.allowed_origins
+        return tuple(f"http://{host}:{self.dashboard_port}" for host in ("127.0.0.1", "localhost", self.host))
+
+
+def load_or_create_secret_key(settings: Settings) -> str:
+    """Return the secret that signs access tokens; generate it into the data directory when none is set."""
+    if settings.secret_key is not None:
+        return settings.secret_key
+    path = settings.data_dir / "secret_key"
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        secret = path.read_text().strip()
+        if len(secret.encode()) < MINIMUM_SECRET_BYTES:
+            raise SettingsError(
+                f"{path} is shorter than {MINIMUM_SECRET_BYTES} bytes; delete it to have a new one made"
+            ) from None
+        return secret
+    secret = secrets.token_urlsafe(48)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(secret + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+    return secret
+
+
+def prepare_data_dir(path: Path) -> None:
+    """Create the data directory, readable by its owner alone. Raise `SettingsError` when it cannot be written."""
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path.chmod(0o700)
+        probe = path / ".writable"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise SettingsError(
+            f"the data directory {path} cannot be written ({error.strerror}); set CHATOPS_DATA_DIR to one that can"
+        ) from error
+
+
+def _port(env: Mapping[str, str], name: str, default: int) -> int:
+    text = env.get(name) or str(default)
+    if not text.isdigit() or not 0 < int(text) < 65536:
+        raise SettingsError(f"{name} is {text!r}; it must be a port number from 1 to 65535")
+    return int(text)
+
+
+def _value_or_file(env: Mapping[str, str], name: str) -> str | None:
+    """A value, or the content of the file that `<name>_FILE` names (container secrets)."""
+    if env.get(name):
+        return env[name]
+    file = env.get(f"{name}_FILE")
+    if not file:
+        return None
+    try:
+        return Path(file).read_text().strip() or None
+    except OSError as error:
+        raise SettingsError(f"{name}_FILE names {file}, which cannot be read ({error.strerror})") from error
+
+

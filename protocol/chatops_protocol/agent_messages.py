@@ -1,0 +1,90 @@
+"""Messages on ``/api/v1/agents/ws`` between an agent and the backend.
+
+Text frames are JSON, binary frames MessagePack, the same structs in both. The agent speaks first (`Authenticate`), the
+backend answers `Welcome` or closes. Then the agent sends `Samples`, the backend `FramesStored` once their rows are
+committed, and `RowsRefused` for rows it would not take.
+"""
+
+from typing import Any, Literal
+
+from msgspec import Struct, json, msgpack
+
+# Close codes of the agent socket (private range of RFC 6455).
+CLOSE_PROTOCOL_ERROR = 4400
+CLOSE_UNAUTHENTICATED = 4401
+CLOSE_REPLACED = 4409
+CLOSE_MESSAGE_TOO_BIG = 1009
+CLOSE_SHUTTING_DOWN = 1012
+
+MAX_FRAME_BYTES = 1_048_576
+AUTHENTICATE_WITHIN_S = 5.0
+
+# measurement → the columns of its rows, in order.
+Layout = dict[str, list[str]]
+
+RefusalReason = Literal[
+    "malformed", "unknown_measurement", "unknown_layout", "wrong_type", "not_finite", "too_old", "in_the_future"
+]
+
+
+class Authenticate(Struct, frozen=True, tag="auth"):
+    """The first message. `stream` names the spool, `layouts` the column orders of the frames in it, by number.
+
+    The server the agent speaks for follows from the key; there is no field that could name another.
+    """
+
+    api_key: str
+    stream: str
+    layouts: dict[int, Layout]
+    agent_version: str = ""
+    platform: str = ""
+    interval_s: float = 5.0
+
+
+class Samples(Struct, frozen=True, tag="samples"):
+    """One collection at `time` (Unix seconds, UTC). `rows` holds, per measurement, lists in the layout's order.
+
+    `sequence` starts at 1 and grows by one per frame of the stream; it is never used again. Rows stay undecoded here:
+    the backend checks each by itself, so that one bad row costs one row.
+    """
+
+    sequence: int
+    time: float
+    layout: int
+    rows: dict[str, list[Any]]
+
+
+class Welcome(Struct, frozen=True, tag="welcome"):
+    """The key is good. Resume after `last_sequence`; `ignored` lists offered columns that this backend does not know."""
+
+    server_id: int
+    last_sequence: int
+    ignored: dict[str, list[str]]
+    server_time: float
+
+
+class FramesStored(Struct, frozen=True, tag="stored"):
+    """Every frame up to and including `sequence` is committed (or was before): the agent may forget it."""
+
+    sequence: int
+
+
+class RowsRefused(Struct, frozen=True, tag="refused"):
+    """`count` rows of a frame were not stored; the rest of the frame was."""
+
+    sequence: int
+    measurement: str
+    reason: RefusalReason
+    count: int
+    detail: str = ""
+
+
+FromAgent = Authenticate | Samples
+ToAgent = Welcome | FramesStored | RowsRefused
+
+decode_from_agent_json = json.Decoder(FromAgent).decode
+decode_from_agent_msgpack = msgpack.Decoder(FromAgent).decode
+decode_to_agent_json = json.Decoder(ToAgent).decode
+decode_to_agent_msgpack = msgpack.Decoder(ToAgent).decode
+encode_json = json.Encoder().encode
+encode_msgpack = msgpack.Encoder().encode

@@ -1,0 +1,66 @@
+"""Messages on the WebSockets for people: ``/ws/metrics/{server_id}`` and ``/ws/fleet``. Text frames, JSON.
+
+The person's client speaks first (`AuthenticatePerson`), within 5 s; the server then sends the newest state at once and
+each newer one as it is committed. A reader that is too slow gets the newest state, never a queue of old ones.
+"""
+
+from typing import Any
+
+from msgspec import Struct, json
+
+from chatops_protocol.resources import ServerStatus
+
+CLOSE_UNAUTHENTICATED = 4401
+CLOSE_FORBIDDEN = 4403
+CLOSE_NOT_FOUND = 4404
+CLOSE_MESSAGE_TOO_BIG = 1009
+MAX_MESSAGE_BYTES = 65_536
+AUTHENTICATE_WITHIN_S = 5.0
+
+
+class AuthenticatePerson(Struct, frozen=True, tag="auth"):
+    access_token: str
+
+
+class ServerSamples(Struct, frozen=True, tag="samples"):
+    """One collection of one server, in the shape of ``GET /metrics/{server_id}/latest``.
+
+    `measurements` maps ``host`` to one object of fields and every other measurement to a list of objects of labels and
+    fields. `collected_at` and `committed_at` are Unix seconds: the agent's clock and the backend's.
+    """
+
+    server_id: int
+    collected_at: float
+    committed_at: float
+    measurements: dict[str, Any]
+
+
+class FleetEntry(Struct, frozen=True):
+    """The newest state of one server, for a card or a row. None is "not known", never zero."""
+
+    server_id: int
+    name: str
+    status: ServerStatus
+    tags: list[str]
+    last_seen: float | None = None
+    cpu_percent: float | None = None
+    memory_used_percent: float | None = None
+    fullest_mountpoint: str | None = None
+    fullest_used_percent: float | None = None
+    network_receive_bytes_per_second: float | None = None
+    network_transmit_bytes_per_second: float | None = None
+
+
+class FleetState(Struct, frozen=True, tag="fleet"):
+    """`complete`: this is every server (the first message, and after servers were added or removed);
+    otherwise only those that changed."""
+
+    complete: bool
+    servers: list[FleetEntry]
+
+
+ToPerson = ServerSamples | FleetState
+
+decode_from_person = json.Decoder(AuthenticatePerson).decode
+decode_to_person = json.Decoder(ToPerson).decode
+encode = json.Encoder().encode

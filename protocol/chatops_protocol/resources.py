@@ -1,0 +1,185 @@
+"""Resources of the REST API, as JSON on the wire. Times are RFC 3339 in UTC; durations in seconds end in `_s`."""
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from msgspec import Meta, Struct
+
+Role = Literal["viewer", "operator", "admin"]
+ROLES: tuple[Role, ...] = ("viewer", "operator", "admin")
+ServerStatus = Literal["online", "offline", "never"]
+Tier = Literal["raw", "1m", "1h", "1d"]
+
+Name = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"^\S(.*\S)?$")]
+Username = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9._@-]+$")]
+Password = Annotated[str, Meta(min_length=12, max_length=256)]
+Tag = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9._:=/-]+$")]
+Tags = Annotated[list[Tag], Meta(max_length=32)]
+
+
+class Problem(Struct, omit_defaults=True):
+    """RFC 9457 problem document; `detail` says what to do. `extra` names the fields at fault."""
+
+    title: str
+    status: int
+    detail: str
+    type: str = "about:blank"
+    extra: list[dict[str, Any]] | None = None
+
+
+# -- people ------------------------------------------------------------------------------------------------------
+
+
+class LoginRequest(Struct, frozen=True, forbid_unknown_fields=True):
+    username: Annotated[str, Meta(max_length=256)]
+    password: Annotated[str, Meta(max_length=1024)]
+
+
+class RefreshRequest(Struct, frozen=True, forbid_unknown_fields=True):
+    refresh_token: Annotated[str, Meta(max_length=1024)]
+
+
+class LogoutRequest(Struct, frozen=True, forbid_unknown_fields=True):
+    refresh_token: Annotated[str, Meta(max_length=1024)]
+
+
+class ChangePasswordRequest(Struct, frozen=True, forbid_unknown_fields=True):
+    current_password: Annotated[str, Meta(max_length=1024)]
+    new_password: Password
+
+
+class User(Struct, frozen=True):
+    id: int
+    username: str
+    role: Role
+    display_name: str
+    active: bool
+    created_at: datetime
+
+
+class UpdateMeRequest(Struct, frozen=True, forbid_unknown_fields=True):
+    display_name: Annotated[str, Meta(max_length=200)]
+
+
+class CreateUserRequest(Struct, frozen=True, forbid_unknown_fields=True):
+    username: Username
+    password: Password
+    role: Role
+    display_name: Annotated[str, Meta(max_length=200)] = ""
+
+
+class UpdateUserRequest(Struct, frozen=True, forbid_unknown_fields=True):
+    """Only what is given changes."""
+
+    role: Role | None = None
+    display_name: Annotated[str, Meta(max_length=200)] | None = None
+    active: bool | None = None
+    password: Password | None = None
+
+
+class TokenPair(Struct, frozen=True):
+    """`expires_in` is the access token's life in seconds."""
+
+    access_token: str
+    refresh_token: str
+    token_type: str
+    expires_in: int
+    user: User
+
+
+# -- servers and keys --------------------------------------------------------------------------------------------
+
+
+class WriteServerRequest(Struct, frozen=True, forbid_unknown_fields=True):
+    name: Name
+    description: Annotated[str, Meta(max_length=2000)] = ""
+    tags: Tags = []
+
+
+class Server(Struct, frozen=True):
+    id: int
+    name: str
+    description: str
+    tags: list[str]
+    status: ServerStatus
+    created_at: datetime
+    last_seen: datetime | None = None
+    agent_version: str | None = None
+    platform: str | None = None
+
+
+class ConnectionEvent(Struct, frozen=True):
+    time: datetime
+    server_id: int
+    event: Literal["connected", "disconnected", "replaced", "refused"]
+    detail: str
+    address: str | None = None
+
+
+class CreateApiKeyRequest(Struct, frozen=True, forbid_unknown_fields=True):
+    server_id: int
+    name: Name
+    expires_at: datetime | None = None
+
+
+class ApiKey(Struct, frozen=True):
+    """`hint` is the part of the key that may be shown again."""
+
+    id: int
+    server_id: int
+    name: str
+    hint: str
+    active: bool
+    created_at: datetime
+    expires_at: datetime | None = None
+    last_used_at: datetime | None = None
+
+
+class CreatedApiKey(Struct, frozen=True):
+    """`key` is shown here and never again."""
+
+    id: int
+    server_id: int
+    name: str
+    hint: str
+    active: bool
+    created_at: datetime
+    key: str
+    expires_at: datetime | None = None
+
+
+# -- metrics -----------------------------------------------------------------------------------------------------
+
+
+class CatalogMetric(Struct, frozen=True):
+    metric: str
+    measurement: str
+    field: str
+    unit: str
+    description: str
+    labels: list[str]
+
+
+class Catalog(Struct, frozen=True):
+    metrics: list[CatalogMetric]
+
+
+class Series(Struct, frozen=True):
+    """Parallel lists, one entry per bucket; None where there is no reading. `time` is RFC 3339 UTC, the bucket's start."""
+
+    server_id: int | None
+    labels: dict[str, Any]
+    time: list[datetime]
+    avg: list[float | None]
+    min: list[float | None]
+    max: list[float | None]
+
+
+class MetricSeries(Struct, frozen=True):
+    """`tier` is the table that answered, `bucket_seconds` the width of each point."""
+
+    metric: str
+    unit: str
+    tier: Tier
+    bucket_seconds: float
+    series: list[Series]
