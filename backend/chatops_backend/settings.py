@@ -117,5 +117,3 @@ def _value_or_file(env: Mapping[str, str], name: str) -> str | None:
         return Path(file).read_text().strip() or None
     except OSError as error:
         raise SettingsError(f"{name}_FILE names {file}, which cannot be read ({error.strerror})") from error
-
-

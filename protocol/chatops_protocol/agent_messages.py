@@ -55,7 +55,7 @@ class Samples(Struct, frozen=True, tag="samples"):
 
 
 class Welcome(Struct, frozen=True, tag="welcome"):
-    """The key is good. Resume after `last_sequence`; `ignored` lists offered columns that this backend does not know."""
+    """The key is good. Resume after `last_sequence`; `ignored` lists offered columns this backend does not know."""
 
     server_id: int
     last_sequence: int

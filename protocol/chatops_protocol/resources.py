@@ -1,7 +1,7 @@
 """Resources of the REST API, as JSON on the wire. Times are RFC 3339 in UTC; durations in seconds end in `_s`."""
 
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Generic, Literal, TypeVar
 
 from msgspec import Meta, Struct
 
@@ -10,11 +10,26 @@ ROLES: tuple[Role, ...] = ("viewer", "operator", "admin")
 ServerStatus = Literal["online", "offline", "never"]
 Tier = Literal["raw", "1m", "1h", "1d"]
 
-Name = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"^\S(.*\S)?$")]
-Username = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9._@-]+$")]
+# `(?!\n)`: a `$` alone would let a trailing newline through. PostgreSQL stores no NUL.
+Text = Annotated[str, Meta(max_length=2000, pattern=r"^[^\x00]*$(?!\n)")]
+Label = Annotated[str, Meta(max_length=200, pattern=r"^[^\x00-\x1f\x7f]*$(?!\n)")]
+Name = Annotated[
+    str, Meta(min_length=1, max_length=200, pattern=r"^[^\s\x00-\x1f\x7f]([^\x00-\x1f\x7f]*[^\s\x00-\x1f\x7f])?$(?!\n)")
+]
+Username = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9._@-]+$(?!\n)")]
 Password = Annotated[str, Meta(min_length=12, max_length=256)]
-Tag = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9._:=/-]+$")]
+Tag = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9._:=/-]+$(?!\n)")]
 Tags = Annotated[list[Tag], Meta(max_length=32)]
+Moment = Annotated[datetime, Meta(tz=True)]
+
+T = TypeVar("T")
+
+
+class Page(Struct, Generic[T], frozen=True):
+    """One page of a list. `next_cursor` asks for the following one; None: this was the last."""
+
+    items: list[T]
+    next_cursor: str | None
 
 
 class Problem(Struct, omit_defaults=True):
@@ -40,7 +55,9 @@ class RefreshRequest(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class LogoutRequest(Struct, frozen=True, forbid_unknown_fields=True):
-    refresh_token: Annotated[str, Meta(max_length=1024)]
+    """Without a refresh token the session of the access token ends."""
+
+    refresh_token: Annotated[str, Meta(max_length=1024)] | None = None
 
 
 class ChangePasswordRequest(Struct, frozen=True, forbid_unknown_fields=True):
@@ -58,21 +75,21 @@ class User(Struct, frozen=True):
 
 
 class UpdateMeRequest(Struct, frozen=True, forbid_unknown_fields=True):
-    display_name: Annotated[str, Meta(max_length=200)]
+    display_name: Label
 
 
 class CreateUserRequest(Struct, frozen=True, forbid_unknown_fields=True):
     username: Username
     password: Password
     role: Role
-    display_name: Annotated[str, Meta(max_length=200)] = ""
+    display_name: Label = ""
 
 
 class UpdateUserRequest(Struct, frozen=True, forbid_unknown_fields=True):
     """Only what is given changes."""
 
     role: Role | None = None
-    display_name: Annotated[str, Meta(max_length=200)] | None = None
+    display_name: Label | None = None
     active: bool | None = None
     password: Password | None = None
 
@@ -92,8 +109,16 @@ class TokenPair(Struct, frozen=True):
 
 class WriteServerRequest(Struct, frozen=True, forbid_unknown_fields=True):
     name: Name
-    description: Annotated[str, Meta(max_length=2000)] = ""
+    description: Text = ""
     tags: Tags = []
+
+
+class UpdateServerRequest(Struct, frozen=True, forbid_unknown_fields=True):
+    """Only what is given changes."""
+
+    name: Name | None = None
+    description: Text | None = None
+    tags: Tags | None = None
 
 
 class Server(Struct, frozen=True):
@@ -119,7 +144,7 @@ class ConnectionEvent(Struct, frozen=True):
 class CreateApiKeyRequest(Struct, frozen=True, forbid_unknown_fields=True):
     server_id: int
     name: Name
-    expires_at: datetime | None = None
+    expires_at: Moment | None = None
 
 
 class ApiKey(Struct, frozen=True):
@@ -165,7 +190,7 @@ class Catalog(Struct, frozen=True):
 
 
 class Series(Struct, frozen=True):
-    """Parallel lists, one entry per bucket; None where there is no reading. `time` is RFC 3339 UTC, the bucket's start."""
+    """Parallel lists, one entry per bucket; None where there is no reading. `time` is the bucket's start."""
 
     server_id: int | None
     labels: dict[str, Any]

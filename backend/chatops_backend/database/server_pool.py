@@ -1,0 +1,92 @@
+"""`Database` over a pool of connections to a TimescaleDB server."""
+
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from typing import Any, TypeAlias, TypeVar
+
+import asyncpg
+
+from chatops_backend.database.interface import DatabaseUnavailableError
+from chatops_backend.database.unavailable import CONNECTION_ERRORS
+
+T = TypeVar("T")
+Pool: TypeAlias = asyncpg.Pool
+
+MAX_CONNECTIONS = 10
+CONNECT_TIMEOUT_S = 10.0
+STATEMENT_TIMEOUT_S = 300.0
+
+
+async def connect_pool(url: str) -> "ServerDatabase":
+    pool = await asyncpg.create_pool(
+        url,
+        min_size=1,
+        max_size=MAX_CONNECTIONS,
+        timeout=CONNECT_TIMEOUT_S,
+        command_timeout=STATEMENT_TIMEOUT_S,
+        server_settings={"timezone": "UTC", "application_name": "chatops"},
+    )
+    return ServerDatabase(pool)
+
+
+class ServerDatabase:
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+
+    async def fetch(self, query: str, *args: Any) -> list[asyncpg.Record]:
+        return await self._run(lambda: self._pool.fetch(query, *args))
+
+    async def fetchrow(self, query: str, *args: Any) -> asyncpg.Record | None:
+        return await self._run(lambda: self._pool.fetchrow(query, *args))
+
+    async def fetchval(self, query: str, *args: Any) -> Any:
+        return await self._run(lambda: self._pool.fetchval(query, *args))
+
+    async def execute(self, query: str, *args: Any) -> str:
+        return await self._run(lambda: self._pool.execute(query, *args))
+
+    @contextlib.asynccontextmanager
+    async def transaction(self) -> AsyncIterator["ServerTransaction"]:
+        with _watched():
+            async with self._pool.acquire() as connection, connection.transaction():
+                yield ServerTransaction(connection)
+
+    async def close(self) -> None:
+        await self._pool.close()
+
+    async def _run(self, statement: Callable[[], Awaitable[T]]) -> T:
+        with _watched():
+            return await statement()
+
+
+class ServerTransaction:
+    def __init__(self, connection: Any) -> None:
+        self._connection = connection
+
+    async def fetch(self, query: str, *args: Any) -> list[asyncpg.Record]:
+        rows: list[asyncpg.Record] = await self._connection.fetch(query, *args)
+        return rows
+
+    async def fetchrow(self, query: str, *args: Any) -> asyncpg.Record | None:
+        return await self._connection.fetchrow(query, *args)
+
+    async def fetchval(self, query: str, *args: Any) -> Any:
+        return await self._connection.fetchval(query, *args)
+
+    async def execute(self, query: str, *args: Any) -> str:
+        status: str = await self._connection.execute(query, *args)
+        return status
+
+    async def insert_columns(self, table: str, columns: Sequence[str], values: Sequence[Sequence[Any]]) -> None:
+        """By COPY: about twice as fast as `unnest` on a server."""
+        await self._connection.copy_records_to_table(
+            table, schema_name="metrics", columns=columns, records=zip(*values, strict=True)
+        )
+
+
+@contextlib.contextmanager
+def _watched() -> Iterator[None]:
+    try:
+        yield
+    except CONNECTION_ERRORS as error:
+        raise DatabaseUnavailableError("the database server does not answer; try again in a few seconds") from error
