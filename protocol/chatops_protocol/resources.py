@@ -11,7 +11,7 @@ ServerStatus = Literal["online", "offline", "never"]
 Tier = Literal["raw", "1m", "1h", "1d"]
 
 # `(?!\n)`: a `$` alone would let a trailing newline through. PostgreSQL stores no NUL.
-Text = Annotated[str, Meta(max_length=2000, pattern=r"^[^\x00]*$(?!\n)")]
+Text = Annotated[str, Meta(max_length=2000, pattern=r"^[^\x00]*$")]
 Label = Annotated[str, Meta(max_length=200, pattern=r"^[^\x00-\x1f\x7f]*$(?!\n)")]
 Name = Annotated[
     str, Meta(min_length=1, max_length=200, pattern=r"^[^\s\x00-\x1f\x7f]([^\x00-\x1f\x7f]*[^\s\x00-\x1f\x7f])?$(?!\n)")
