@@ -1,0 +1,38 @@
+# `make up` needs Python 3.11 or newer with venv and nothing else; everything is installed into .venv.
+.PHONY: help up test lint bench lock venv clean
+
+help: ## show these targets
+	@sed -n 's/^\([a-z]*\):.*## /make \1 \t/p' Makefile | expand -t 14
+
+up: .venv/installed-runtime ## run everything: database, backend, dashboard, an agent for this host (Ctrl-C stops it)
+	@exec .venv/bin/chatops up
+
+test: .venv/installed-dev ## run the tests, as CI does (more: make test PYTEST="-k spool -x")
+	@exec .venv/bin/pytest $(PYTEST)
+
+lint: .venv/installed-dev ## ruff, mypy and the import rules
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/mypy
+	.venv/bin/lint-imports
+
+bench: .venv/installed-dev ## run every benchmark in benchmarks/ (one: make bench ONLY=ingest)
+	@exec .venv/bin/chatops bench $(ONLY)
+
+lock: ## write locks/ again from pyproject.toml (needs uv)
+	sh locks/make.sh
+
+venv: .venv/installed-dev ## make .venv with everything that tests and lint need
+
+.venv/installed-runtime: locks/runtime.txt locks/venv.sh pyproject.toml
+	@sh locks/venv.sh runtime
+
+.venv/installed-dev: locks/dev.txt locks/venv.sh pyproject.toml
+	@sh locks/venv.sh dev
+
+clean: ## delete .venv and caches; the data directory stays unless DATA=delete is given
+	rm -rf .venv dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache screenshots
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+ifeq ($(DATA),delete)
+	rm -rf data
+endif
