@@ -1,0 +1,97 @@
+"""One live WebSocket as an endless iterator: authenticate, yield, and after a fault reconnect with full jitter.
+
+Theory: the server sends its newest state at once after every connect, so a reconnect needs no resume position; what was
+missed meanwhile is in the history.
+"""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Callable
+from typing import Literal, Protocol, TypeVar
+
+import msgspec
+from websockets.asyncio.client import connect
+from websockets.exceptions import ConnectionClosed, InvalidHandshake
+
+from chatops_client.errors import ApiError, BackendUnreachableError
+from chatops_client.wire import PREFIX
+from chatops_protocol.live_messages import (
+    CLOSE_FORBIDDEN,
+    CLOSE_NOT_FOUND,
+    CLOSE_UNAUTHENTICATED,
+    AuthenticatePerson,
+    FleetState,
+    ServerSamples,
+    ToPerson,
+    decode_to_person,
+    encode,
+)
+
+LinkState = Literal["connected", "disconnected"]
+FIRST_DELAY_S = 0.5
+LONGEST_DELAY_S = 15.0
+# A fleet of thousands comes as one message.
+LARGEST_MESSAGE_BYTES = 64 * 1024 * 1024
+REFUSALS = {CLOSE_FORBIDDEN: (403, "this account may not watch it"), CLOSE_NOT_FOUND: (404, "there is no such server")}
+
+M = TypeVar("M", ServerSamples, FleetState)
+
+
+class LiveSession(Protocol):
+    """What a live socket needs of its client."""
+
+    base_url: str
+
+    async def access_token(self) -> str: ...
+    async def renew_after_refusal(self, access_token: str) -> None: ...
+
+
+async def live_messages(
+    session: LiveSession, path: str, kind: type[M], on_state: Callable[[LinkState], None] | None = None
+) -> AsyncIterator[M]:
+    """Yield messages until the caller stops iterating; `on_state` hears of every connect and disconnect.
+
+    Raises `ApiError` when the session has ended (401), may not (403), or the server does not exist (404).
+    """
+    report = on_state or (lambda state: None)
+    delay = FIRST_DELAY_S
+    while True:
+        token, code, connected = "", None, False
+        try:
+            token = await session.access_token()
+            async with connect(_address(session.base_url, path), max_size=LARGEST_MESSAGE_BYTES, proxy=None) as socket:
+                await socket.send(encode(AuthenticatePerson(token)).decode())
+                async for text in socket:
+                    if not connected:
+                        connected, delay = True, FIRST_DELAY_S
+                        report("connected")
+                    message = _decode(text)
+                    if isinstance(message, kind):
+                        yield message
+                code = socket.close_code
+        except ConnectionClosed as closed:
+            code = closed.rcvd.code if closed.rcvd else None
+        except (OSError, InvalidHandshake, BackendUnreachableError):
+            code = None
+        report("disconnected")
+        if code in REFUSALS:
+            raise ApiError(*REFUSALS[code])
+        if code == CLOSE_UNAUTHENTICATED:
+            # Expired in between, or revoked: a renewal tells which, and raises 401 when the session is over.
+            await session.renew_after_refusal(token)
+        await asyncio.sleep(random.uniform(0, delay))  # noqa: S311 - jitter, not a secret
+        delay = min(delay * 2, LONGEST_DELAY_S)
+
+
+def _decode(text: str | bytes) -> ToPerson | None:
+    # A newer backend may send kinds of messages this client does not know; they are not for it.
+    try:
+        message: ToPerson = decode_to_person(text)
+    except msgspec.DecodeError:
+        return None
+    return message
+
+
+def _address(base_url: str, path: str) -> str:
+    scheme, _, rest = base_url.partition("://")
+    return f"{'wss' if scheme == 'https' else 'ws'}://{rest}{PREFIX}{path}"

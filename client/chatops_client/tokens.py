@@ -1,0 +1,25 @@
+"""The pair of tokens a client holds. Never printed: both are left out of its representation."""
+
+from dataclasses import dataclass, field
+
+from chatops_protocol.resources import TokenPair
+
+# An access token is renewed this long before it ends, so that a slow request does not outlive it.
+RENEW_BEFORE_S = 30.0
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """`expires_at` is on the clock the client was given (monotonic seconds)."""
+
+    access_token: str = field(repr=False)
+    refresh_token: str = field(repr=False)
+    expires_at: float
+
+    @classmethod
+    def from_pair(cls, pair: TokenPair, now: float) -> "Tokens":
+        return cls(pair.access_token, pair.refresh_token, now + pair.expires_in)
+
+    def due(self, now: float) -> bool:
+        """Whether the access token should be renewed before it is used again."""
+        return now >= self.expires_at - RENEW_BEFORE_S
