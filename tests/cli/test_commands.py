@@ -6,9 +6,10 @@ from pathlib import Path
 
 import click
 import pytest
+from click.testing import CliRunner
+
 from chatops_cli import main
 from chatops_cli.commands import COMMANDS, Command, load_command
-from click.testing import CliRunner
 
 
 @pytest.mark.parametrize("name", COMMANDS)
