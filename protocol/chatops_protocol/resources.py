@@ -20,6 +20,7 @@ Username = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[A-Za-z0-
 Password = Annotated[str, Meta(min_length=12, max_length=256)]
 Tag = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9._:=/-]+$(?!\n)")]
 Tags = Annotated[list[Tag], Meta(max_length=32)]
+Id = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 Moment = Annotated[datetime, Meta(tz=True)]
 
 T = TypeVar("T")
@@ -142,7 +143,7 @@ class ConnectionEvent(Struct, frozen=True):
 
 
 class CreateApiKeyRequest(Struct, frozen=True, forbid_unknown_fields=True):
-    server_id: int
+    server_id: Id
     name: Name
     expires_at: Moment | None = None
 

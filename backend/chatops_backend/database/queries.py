@@ -19,4 +19,4 @@ def sql_directory() -> Path:
 
 @cache
 def load_queries(feature: str) -> Any:
-    return aiosql.from_path(sql_directory() / "queries" / f"{feature}.sql", "asyncpg")
+    return aiosql.from_path(sql_directory() / "queries" / f"{feature}.sql", "asyncpg", mandatory_parameters=False)

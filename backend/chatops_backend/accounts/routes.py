@@ -1,0 +1,76 @@
+"""Routes under ``/auth``: log-in and what people do with their own account."""
+
+from typing import Any
+
+from litestar import Request, Router, get, post, put
+from litestar.di import Provide
+from litestar.params import JSONBody
+
+from chatops_backend.accounts import user_routes, users
+from chatops_backend.accounts.access import allow, allow_anyone, optional_person
+from chatops_backend.accounts.principals import Principal
+from chatops_backend.accounts.service import Accounts, provide_accounts
+from chatops_protocol.resources import (
+    ChangePasswordRequest,
+    LoginRequest,
+    LogoutRequest,
+    RefreshRequest,
+    TokenPair,
+    UpdateMeRequest,
+    UpdateUserRequest,
+    User,
+)
+
+PersonRequest = Request[Principal, Any, Any]
+
+
+@post("/login", opt=allow_anyone(), status_code=200)
+async def login(data: JSONBody[LoginRequest], request: Request[Any, Any, Any], accounts: Accounts) -> TokenPair:
+    return await accounts.login(data.username, data.password, _address(request))
+
+
+@post("/refresh", opt=allow_anyone(), status_code=200)
+async def refresh(data: JSONBody[RefreshRequest], accounts: Accounts) -> TokenPair:
+    return await accounts.refresh(data.refresh_token)
+
+
+# Public, since a person whose access token just expired must be able to log out: either token is the credential.
+@post("/logout", opt=allow_anyone(), status_code=204)
+async def logout(
+    request: Request[Any, Any, Any], accounts: Accounts, data: JSONBody[LogoutRequest | None] = None
+) -> None:
+    principal = await optional_person(request, accounts)
+    await accounts.logout(principal, data.refresh_token if data is not None else None)
+
+
+@post("/change-password", opt=allow("viewer"), status_code=204)
+async def change_password(data: JSONBody[ChangePasswordRequest], request: PersonRequest, accounts: Accounts) -> None:
+    await accounts.change_password(request.user, data.current_password, data.new_password, _address(request))
+
+
+@get("/me", opt=allow("viewer"))
+async def read_me(request: PersonRequest, accounts: Accounts) -> User:
+    return await users.find_user(accounts.database, request.user.user_id)
+
+
+@put("/me", opt=allow("viewer"))
+async def update_me(data: JSONBody[UpdateMeRequest], request: PersonRequest, accounts: Accounts) -> User:
+    change = UpdateUserRequest(display_name=data.display_name)
+    return await users.update_user(accounts.database, accounts.principals, request.user.user_id, change, None, None)
+
+
+def _address(request: Request[Any, Any, Any]) -> str | None:
+    """The peer's own address. Forwarding headers are anybody's claim and are not looked at."""
+    return request.client.host if request.client is not None else None
+
+
+dependencies = {"accounts": Provide(provide_accounts, sync_to_thread=False)}
+route_handlers = [
+    Router(
+        "/auth",
+        route_handlers=[login, refresh, logout, change_password, read_me, update_me],
+        dependencies=dependencies,
+        tags=["accounts"],
+    ),
+    Router("/users", route_handlers=user_routes.handlers, dependencies=dependencies, tags=["accounts"]),
+]

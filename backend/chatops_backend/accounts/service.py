@@ -1,0 +1,194 @@
+"""Log-in, refresh, logout and password change: what the routes of ``/auth`` decide.
+
+`create_account_service` is called once by `app.py`; routes, guard and sockets share the result.
+"""
+
+import contextlib
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from asyncpg import Record
+from litestar.datastructures import State
+from litestar.di import NamedDependency
+
+from chatops_backend.accounts.login_limits import LoginLimits, TooManyAttemptsError
+from chatops_backend.accounts.passwords import HashingBusyError, Passwords
+from chatops_backend.accounts.principals import Principal, Principals
+from chatops_backend.accounts.sessions import Sessions
+from chatops_backend.accounts.tokens import ACCESS_TOKEN_S, AccessTokens, InvalidTokenError
+from chatops_backend.database.interface import Database, DatabaseUnavailableError
+from chatops_backend.database.queries import load_queries
+from chatops_backend.problems import ProblemError
+from chatops_backend.settings import Settings, load_or_create_secret_key
+from chatops_protocol.resources import TokenPair, User
+
+STATE_KEY = "accounts"
+
+
+@dataclass(frozen=True)
+class AccountService:
+    database: Database
+    tokens: AccessTokens
+    passwords: Passwords
+    limits: LoginLimits
+    principals: Principals
+    sessions: Sessions
+    origins: frozenset[str]
+
+    async def authenticate(self, access_token: str) -> Principal | None:
+        """The person behind an access token; None when the token or its session is not good (any more)."""
+        try:
+            claims = self.tokens.verify(access_token)
+        except InvalidTokenError:
+            return None
+        principal = await self.principals.current(claims.sid)
+        return principal if principal is not None and str(principal.user_id) == claims.sub else None
+
+    async def login(self, username: str, password: str, address: str | None) -> TokenPair:
+        queries = load_queries("accounts")
+        with self._guessing(username, address) as right:
+            # No username holds a NUL, and PostgreSQL would not take one.
+            found: Record | None = (
+                None if "\0" in username else await queries.find_user_for_login(self.database, username=username)
+            )
+            known_hash: str | None = found["password_hash"] if found is not None else None
+            if not await self.passwords.verify(known_hash, password) or found is None or not found["active"]:
+                raise _wrong("The username or the password is wrong.")
+            right()
+        assert known_hash is not None
+        try:
+            session_id, refresh_token = await self.sessions.open(found["id"], known_hash)
+        except InvalidTokenError:
+            raise _wrong("The username or the password is wrong.") from None
+        if self.passwords.is_outdated(known_hash):
+            await queries.replace_password_hash(
+                self.database, user_id=found["id"], old=known_hash, new=await self.passwords.hash(password)
+            )
+        return self._pair(self.tokens.issue(found["id"], session_id), refresh_token, found)
+
+    async def refresh(self, refresh_token: str) -> TokenPair:
+        try:
+            person, following = await self.sessions.refresh(refresh_token)
+        except InvalidTokenError:
+            raise _wrong("The refresh token is not valid any more; log in again.") from None
+        return self._pair(self.tokens.issue(person["id"], person["session_id"]), following, person)
+
+    async def logout(self, principal: Principal | None, refresh_token: str | None) -> None:
+        """End the session of the access token, of the refresh token, or of both."""
+        if principal is None and refresh_token is None:
+            raise _wrong("Send the refresh token, or the access token, of the session that shall end.")
+        if principal is not None:
+            await self.sessions.end(principal.session_id, "logged out")
+        if refresh_token is not None:
+            try:
+                await self.sessions.end_by_token(refresh_token)
+            except InvalidTokenError:
+                raise _wrong("The refresh token is not known.") from None
+
+    async def change_password(self, principal: Principal, current: str, new: str, address: str | None) -> None:
+        """Every other session of the person ends."""
+        queries = load_queries("accounts")
+        with self._guessing(principal.username, address) as right:
+            known_hash = await queries.find_password_hash(self.database, user_id=principal.user_id)
+            if not await self.passwords.verify(known_hash, current):
+                raise ProblemError(
+                    403, "Wrong password", "The current password is wrong; the password stays as it was."
+                )
+            right()
+        await self.set_password(principal.user_id, new, keep=principal)
+
+    async def set_password(self, user_id: int, password: str, *, keep: Principal | None = None) -> None:
+        """Set a password and end the account's sessions, but the one of `keep`."""
+        password_hash = await self.hash_password(password)
+        async with self.database.transaction() as transaction:
+            queries = load_queries("accounts")
+            await queries.update_user(
+                transaction, user_id=user_id, role=None, display_name=None, active=None, password_hash=password_hash
+            )
+            await queries.revoke_sessions_of_user(
+                transaction,
+                user_id=user_id,
+                because="the password was changed",
+                except_session=keep.session_id if keep is not None else None,
+            )
+        self.principals.user_changed(user_id)
+
+    async def hash_password(self, password: str) -> str:
+        try:
+            return await self.passwords.hash(password)
+        except HashingBusyError:
+            raise _busy() from None
+
+    def close(self) -> None:
+        self.passwords.close()
+
+    @contextlib.contextmanager
+    def _guessing(self, username: str, address: str | None) -> Iterator[Callable[[], None]]:
+        """Count a try of a password; the block calls what it is given once the password was right."""
+        try:
+            attempt = self.limits.begin(username, address)
+        except TooManyAttemptsError as error:
+            seconds = math.ceil(error.retry_after_s)
+            raise ProblemError(
+                429,
+                "Too many attempts",
+                f"Too many failed attempts; try again in {seconds} s.",
+                headers={"Retry-After": str(seconds)},
+            ) from None
+        try:
+            yield attempt.succeeded
+        except HashingBusyError:
+            attempt.not_tried()
+            raise _busy() from None
+        except DatabaseUnavailableError:
+            attempt.not_tried()
+            raise
+
+    def _pair(self, access_token: str, refresh_token: str, user: Record) -> TokenPair:
+        return TokenPair(access_token, refresh_token, "Bearer", ACCESS_TOKEN_S, user_from(user))
+
+
+def create_account_service(
+    database: Database,
+    settings: Settings,
+    *,
+    passwords: Passwords | None = None,
+    limits: LoginLimits | None = None,
+    clock: Callable[[], float] = time.time,
+) -> AccountService:
+    principals = Principals(database, time.monotonic)
+    return AccountService(
+        database=database,
+        tokens=AccessTokens(load_or_create_secret_key(settings), clock),
+        passwords=passwords or Passwords(),
+        limits=limits or LoginLimits(time.monotonic),
+        principals=principals,
+        sessions=Sessions(database, principals),
+        origins=frozenset(settings.origins),
+    )
+
+
+Accounts = NamedDependency[AccountService]
+
+
+def provide_accounts(state: State) -> AccountService:
+    """Litestar dependency `accounts`: what `app.py` put into the application's state."""
+    service = state[STATE_KEY]
+    assert isinstance(service, AccountService)
+    return service
+
+
+def user_from(row: Record) -> User:
+    return User(row["id"], row["username"], row["role"], row["display_name"], row["active"], row["created_at"])
+
+
+def _wrong(detail: str) -> ProblemError:
+    return ProblemError(401, "Not authenticated", detail, headers={"WWW-Authenticate": "Bearer"})
+
+
+def _busy() -> ProblemError:
+    return ProblemError(
+        503, "Busy", "Too many passwords are being checked; try again in a second.", headers={"Retry-After": "1"}
+    )

@@ -1,0 +1,83 @@
+"""Sessions: opened by a log-in, carried on by refresh tokens that work once, ended by a logout or a misuse.
+
+A token that comes a second time was copied by somebody: its session ends at once, for thief and owner alike.
+"""
+
+from uuid import UUID
+
+from asyncpg import Record
+
+from chatops_backend.accounts.principals import Principals
+from chatops_backend.accounts.tokens import InvalidTokenError, hash_refresh_token, new_refresh_token
+from chatops_backend.database.interface import Database, Executor
+from chatops_backend.database.queries import load_queries
+
+DAY_S = 86_400.0
+IDLE_S = 30 * DAY_S
+LONGEST_S = 180 * DAY_S
+
+
+class Sessions:
+    def __init__(self, database: Database, principals: Principals) -> None:
+        self._database = database
+        self._principals = principals
+        self._queries = load_queries("accounts")
+
+    async def open(self, user_id: int, password_hash: str) -> tuple[UUID, str]:
+        """A new session's id and first refresh token.
+
+        Raises `InvalidTokenError` when the account was disabled or got another password since `password_hash` was read.
+        """
+        async with self._database.transaction() as transaction:
+            await self._queries.delete_old_sessions(transaction, user_id=user_id)
+            row = await self._queries.open_session(
+                transaction, user_id=user_id, password_hash=password_hash, idle_s=IDLE_S
+            )
+            if row is None:
+                raise InvalidTokenError
+            return row["id"], await self._store_token(transaction, row["id"])
+
+    async def refresh(self, token: str) -> tuple[Record, str]:
+        """The session's person (with `session_id`) and the next refresh token.
+
+        Raises `InvalidTokenError` for a token that is unknown, used, or of a session that is over.
+        """
+        token_hash = hash_refresh_token(token)
+        misused: UUID | None = None
+        person: Record | None = None
+        async with self._database.transaction() as transaction:
+            session_id = await self._queries.use_refresh_token(transaction, token_hash=token_hash)
+            if session_id is None:
+                misused = await self._queries.find_session_of_refresh_token(transaction, token_hash=token_hash)
+                if misused is not None:
+                    await self._queries.revoke_session(
+                        transaction, session_id=misused, because="a refresh token was used twice"
+                    )
+            else:
+                person = await self._queries.extend_session(
+                    transaction, session_id=session_id, idle_s=IDLE_S, longest_s=LONGEST_S
+                )
+                following = await self._store_token(transaction, session_id) if person is not None else ""
+        if misused is not None:
+            self._principals.session_changed(misused)
+        if person is None:
+            raise InvalidTokenError
+        return person, following
+
+    async def end_by_token(self, token: str) -> None:
+        """Log out. Raises `InvalidTokenError` for a token that was never issued."""
+        session_id = await self._queries.find_session_of_refresh_token(
+            self._database, token_hash=hash_refresh_token(token)
+        )
+        if session_id is None:
+            raise InvalidTokenError
+        await self.end(session_id, "logged out")
+
+    async def end(self, session_id: UUID, because: str) -> None:
+        await self._queries.revoke_session(self._database, session_id=session_id, because=because)
+        self._principals.session_changed(session_id)
+
+    async def _store_token(self, executor: Executor, session_id: UUID) -> str:
+        token = new_refresh_token()
+        await self._queries.store_refresh_token(executor, token_hash=hash_refresh_token(token), session_id=session_id)
+        return token

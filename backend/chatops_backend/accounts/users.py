@@ -1,0 +1,108 @@
+"""Accounts as administrators and the command line manage them; keeps at least one active administrator.
+
+A changed password, a lower role and a disabled account end the person's sessions; a higher role counts at once.
+"""
+
+from uuid import UUID
+
+from asyncpg import Record
+
+from chatops_backend.accounts.principals import Principals
+from chatops_backend.accounts.service import user_from
+from chatops_backend.database.interface import Database, Transaction
+from chatops_backend.database.queries import load_queries
+from chatops_backend.problems import ProblemError, not_found
+from chatops_protocol.resources import ROLES, CreateUserRequest, UpdateUserRequest, User
+
+
+async def create_user(database: Database, request: CreateUserRequest, password_hash: str) -> User:
+    """Raises `ProblemError` 409 when the name is taken, letter case aside."""
+    row = await load_queries("accounts").create_user(
+        database,
+        username=request.username,
+        password_hash=password_hash,
+        role=request.role,
+        display_name=request.display_name,
+    )
+    if row is None:
+        raise ProblemError(409, "Name taken", f"There is a user {request.username} already; choose another name.")
+    return user_from(row)
+
+
+async def update_user(
+    database: Database,
+    principals: Principals,
+    user_id: int,
+    request: UpdateUserRequest,
+    password_hash: str | None,
+    keep_session: UUID | None,
+) -> User:
+    """Change what the request names. `keep_session` survives a changed password: the administrator's own.
+
+    Raises `ProblemError`: 404, or 409 for the last active administrator.
+    """
+    queries = load_queries("accounts")
+    async with database.transaction() as transaction:
+        before = await _lock(transaction, user_id)
+        demoted = request.role is not None and ROLES.index(request.role) < ROLES.index(before["role"])
+        disabled = request.active is False and before["active"]
+        if demoted or disabled:
+            await _require_another_administrator(transaction, before)
+        row = await queries.update_user(
+            transaction,
+            user_id=user_id,
+            role=request.role,
+            display_name=request.display_name,
+            active=request.active,
+            password_hash=password_hash,
+        )
+        if demoted or disabled or password_hash is not None:
+            await queries.revoke_sessions_of_user(
+                transaction,
+                user_id=user_id,
+                because="disabled" if disabled else "the role was lowered" if demoted else "the password was changed",
+                except_session=None if demoted or disabled else keep_session,
+            )
+    principals.user_changed(user_id)
+    return user_from(row)
+
+
+async def delete_user(database: Database, principals: Principals, user_id: int) -> None:
+    """Raises `ProblemError`: 404, or 409 for the last active administrator."""
+    async with database.transaction() as transaction:
+        await _require_another_administrator(transaction, await _lock(transaction, user_id))
+        await load_queries("accounts").delete_user(transaction, user_id=user_id)
+    principals.user_changed(user_id)
+
+
+async def find_user(database: Database, user_id: int) -> User:
+    row = await load_queries("accounts").find_user(database, user_id=user_id)
+    if row is None:
+        raise not_found("user", user_id)
+    return user_from(row)
+
+
+async def list_users(database: Database, after: int, count: int) -> list[User]:
+    return [user_from(row) async for row in load_queries("accounts").list_users(database, after=after, count=count)]
+
+
+async def _lock(transaction: Transaction, user_id: int) -> Record:
+    """Administrators first and in one order, so that two requests wait for each other instead of blocking."""
+    async for _ in load_queries("accounts").lock_administrators(transaction):
+        pass
+    row: Record | None = await load_queries("accounts").lock_user(transaction, user_id=user_id)
+    if row is None:
+        raise not_found("user", user_id)
+    return row
+
+
+async def _require_another_administrator(transaction: Transaction, user: Record) -> None:
+    if user["role"] != "admin" or not user["active"]:
+        return
+    administrators = [row["id"] async for row in load_queries("accounts").lock_administrators(transaction)]
+    if administrators == [user["id"]]:
+        raise ProblemError(
+            409,
+            "Last administrator",
+            f"{user['username']} is the only active administrator; make somebody else one first.",
+        )

@@ -1,0 +1,1 @@
+"""Watched servers, the keys of their agents, and when those connected."""

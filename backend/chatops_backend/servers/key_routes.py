@@ -1,0 +1,93 @@
+"""Routes under ``/api-keys``, for administrators. A key is in one answer, that of its creation, and nowhere else."""
+
+from datetime import UTC, datetime
+
+from asyncpg import Record
+from litestar import delete, get, post
+from litestar.di import NamedDependency
+from litestar.params import JSONBody
+
+from chatops_backend.accounts.access import allow
+from chatops_backend.database.interface import Database
+from chatops_backend.database.queries import load_queries
+from chatops_backend.paging import DEFAULT_LIMIT, Cursor, Id, IdFilter, IdKey, Limit, page, read_id_cursor
+from chatops_backend.problems import ProblemError, not_found
+from chatops_backend.servers.agent_keys import Revocations, generate_key, hash_key, hint_of
+from chatops_protocol.resources import ApiKey, CreateApiKeyRequest, CreatedApiKey, Page
+
+
+@get("/", opt=allow("admin"))
+async def list_api_keys(
+    database: NamedDependency[Database],
+    server_id: IdFilter = None,
+    limit: Limit = DEFAULT_LIMIT,
+    cursor: Cursor = None,
+) -> Page[ApiKey]:
+    rows = load_queries("servers").list_api_keys(
+        database, after=read_id_cursor(cursor), server_id=server_id, count=limit + 1
+    )
+    return page([_api_key(row) async for row in rows], limit, lambda key: IdKey(key.id))
+
+
+@post("/", opt=allow("admin"))
+async def create_api_key(data: JSONBody[CreateApiKeyRequest], database: NamedDependency[Database]) -> CreatedApiKey:
+    if data.expires_at is not None and data.expires_at <= datetime.now(UTC):
+        raise ProblemError(
+            400,
+            "The request is not valid",
+            "Choose an `expires_at` in the future, or leave it out for a key that does not expire.",
+            extra=[{"message": "is in the past", "key": "expires_at", "source": "body"}],
+        )
+    key = generate_key()
+    row = await load_queries("servers").create_api_key(
+        database,
+        server_id=data.server_id,
+        name=data.name,
+        key_hash=hash_key(key),
+        hint=hint_of(key),
+        expires_at=data.expires_at,
+    )
+    if row is None:
+        raise not_found("server", data.server_id)
+    return CreatedApiKey(
+        id=row["id"],
+        server_id=row["server_id"],
+        name=row["name"],
+        hint=row["hint"],
+        active=row["active"],
+        created_at=row["created_at"],
+        key=key,
+        expires_at=row["expires_at"],
+    )
+
+
+@post("/{key_id:int}/deactivate", opt=allow("admin"), status_code=200)
+async def deactivate_api_key(key_id: Id, database: NamedDependency[Database], key_revocations: Revocations) -> ApiKey:
+    row = await load_queries("servers").deactivate_api_key(database, key_id=key_id)
+    if row is None:
+        raise not_found("API key", key_id)
+    key_revocations.announce([key_id])
+    return _api_key(row)
+
+
+@delete("/{key_id:int}", opt=allow("admin"))
+async def delete_api_key(key_id: Id, database: NamedDependency[Database], key_revocations: Revocations) -> None:
+    if await load_queries("servers").delete_api_key(database, key_id=key_id) is None:
+        raise not_found("API key", key_id)
+    key_revocations.announce([key_id])
+
+
+def _api_key(row: Record) -> ApiKey:
+    return ApiKey(
+        id=row["id"],
+        server_id=row["server_id"],
+        name=row["name"],
+        hint=row["hint"],
+        active=row["active"],
+        created_at=row["created_at"],
+        expires_at=row["expires_at"],
+        last_used_at=row["last_used_at"],
+    )
+
+
+handlers = [list_api_keys, create_api_key, deactivate_api_key, delete_api_key]

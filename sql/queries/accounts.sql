@@ -1,0 +1,136 @@
+-- name: find_user_for_login^
+-- The account behind a username, letter case aside, with its password's hash.
+SELECT id, username, password_hash, role, display_name, active, created_at
+FROM chatops.users
+WHERE lower(username) = lower(:username);
+
+-- name: find_user^
+-- One account by its id.
+SELECT id, username, role, display_name, active, created_at
+FROM chatops.users
+WHERE id = :user_id::bigint;
+
+-- name: find_password_hash$
+-- The hash of one active account's password.
+SELECT password_hash
+FROM chatops.users
+WHERE id = :user_id::bigint AND active;
+
+-- name: list_users
+-- Accounts after the id :after, at most :count, ascending.
+SELECT id, username, role, display_name, active, created_at
+FROM chatops.users
+WHERE id > :after
+ORDER BY id
+LIMIT :count;
+
+-- name: create_user^
+-- A new account; no row when its name is taken.
+INSERT INTO chatops.users (username, password_hash, role, display_name)
+VALUES (:username, :password_hash, :role, :display_name)
+ON CONFLICT DO NOTHING
+RETURNING id, username, role, display_name, active, created_at;
+
+-- name: update_user^
+-- Changes what is not NULL of one account.
+UPDATE chatops.users
+SET role = coalesce(:role, role),
+    display_name = coalesce(:display_name, display_name),
+    active = coalesce(:active, active),
+    password_hash = coalesce(:password_hash, password_hash)
+WHERE id = :user_id::bigint
+RETURNING id, username, role, display_name, active, created_at;
+
+-- name: delete_user^
+-- Removes one account, and with it its sessions.
+DELETE FROM chatops.users
+WHERE id = :user_id::bigint
+RETURNING id;
+
+-- name: lock_user^
+-- Holds one account until the transaction ends.
+SELECT id, username, role, display_name, active, created_at
+FROM chatops.users
+WHERE id = :user_id::bigint
+FOR UPDATE;
+
+-- name: lock_administrators
+-- Holds every account that can administer until the transaction ends: two of them cannot demote each other.
+SELECT id
+FROM chatops.users
+WHERE role = 'admin' AND active
+ORDER BY id
+FOR UPDATE;
+
+-- name: lock_first_run!
+-- One process at a time looks for the first administrator.
+SELECT pg_advisory_xact_lock(:lock);
+
+-- name: has_users$
+-- Whether anybody has an account.
+SELECT EXISTS (SELECT FROM chatops.users);
+
+-- name: open_session^
+-- A new log-in, that ends when it is not refreshed for :idle_s seconds. No row when the account was disabled meanwhile,
+-- or its password changed.
+INSERT INTO chatops.sessions (user_id, expires_at)
+SELECT id, now() + make_interval(secs => :idle_s)
+FROM chatops.users
+WHERE id = :user_id::bigint AND active AND password_hash = :password_hash
+RETURNING id;
+
+-- name: delete_old_sessions!
+-- Forgets the log-ins of one account that ended over a week ago.
+DELETE FROM chatops.sessions
+WHERE user_id = :user_id AND expires_at < now() - INTERVAL '7 days';
+
+-- name: store_refresh_token!
+-- The hash of the token that may refresh the session next.
+INSERT INTO chatops.refresh_tokens (token_hash, session_id)
+VALUES (:token_hash, :session_id);
+
+-- name: use_refresh_token$
+-- Marks a token used; of several at once one gets the session's id, the others nothing.
+UPDATE chatops.refresh_tokens
+SET used_at = now()
+WHERE token_hash = :token_hash AND used_at IS NULL
+RETURNING session_id;
+
+-- name: find_session_of_refresh_token$
+-- The session that a token belongs to, used or not.
+SELECT session_id
+FROM chatops.refresh_tokens
+WHERE token_hash = :token_hash;
+
+-- name: extend_session^
+-- Moves the end of a living session: :idle_s seconds from now, but at most :longest_s after its log-in.
+UPDATE chatops.sessions AS s
+SET expires_at = least(now() + make_interval(secs => :idle_s), s.created_at + make_interval(secs => :longest_s))
+FROM chatops.users AS u
+WHERE s.id = :session_id AND s.revoked_at IS NULL AND s.expires_at > now() AND u.id = s.user_id AND u.active
+RETURNING s.id AS session_id, u.id, u.username, u.role, u.display_name, u.active, u.created_at;
+
+-- name: find_principal^
+-- Who a living session speaks for, with the role of this moment; no row for a dead session.
+SELECT u.id AS user_id, u.username, u.role
+FROM chatops.sessions AS s
+JOIN chatops.users AS u ON u.id = s.user_id
+WHERE s.id = :session_id AND s.revoked_at IS NULL AND s.expires_at > now() AND u.active;
+
+-- name: revoke_session!
+-- Ends one session.
+UPDATE chatops.sessions
+SET revoked_at = now(), revoked_because = :because
+WHERE id = :session_id AND revoked_at IS NULL;
+
+-- name: revoke_sessions_of_user!
+-- Ends all sessions of an account but :except_session (NULL: all).
+UPDATE chatops.sessions
+SET revoked_at = now(), revoked_because = :because
+WHERE user_id = :user_id AND revoked_at IS NULL AND id IS DISTINCT FROM :except_session;
+
+-- name: replace_password_hash!
+-- The same password, hashed with today's parameters, unless it changed meanwhile.
+UPDATE chatops.users
+SET password_hash = :new
+WHERE id = :user_id AND password_hash = :old;
