@@ -1,0 +1,128 @@
+"""Runs the agent: collects on a fixed schedule whether or not there is a connection, and stops cleanly on a signal."""
+
+import asyncio
+import gc
+import logging
+import os
+import platform
+import random
+import signal
+import time
+from collections.abc import Callable
+from typing import Any
+
+from chatops_agent import __version__
+from chatops_agent.collection import Collection, standard_collection
+from chatops_agent.connection import Connection
+from chatops_agent.counters import Counters
+from chatops_agent.settings import Settings
+from chatops_agent.spool import Spool
+from chatops_agent.worker import Worker
+from chatops_protocol.agent_messages import Authenticate
+
+log = logging.getLogger("chatops_agent")
+HANGS_AFTER_S = 60.0
+STOP_WITHIN_S = 4.0
+
+
+def run_agent(settings: Settings) -> None:
+    """Run until SIGINT or SIGTERM. Raise `SettingsError` or `SpoolError` when it cannot start."""
+    counters = Counters()
+    collection = standard_collection(counters, settings.interval_s, settings.process_interval_s)
+    spool = Spool(settings.spool_dir, settings.spool_max_bytes, collection.layout, counters)
+    stuck = asyncio.run(_run(settings, counters, collection, spool))
+    if stuck:
+        # A thread that hangs in the kernel would keep the interpreter from ending; all that was spooled is on disk.
+        os._exit(0)
+
+
+async def _run(settings: Settings, counters: Counters, collection: Collection, spool: Spool) -> bool:
+    """Return whether a collector hung so that the spool could not be closed."""
+    worker = Worker()
+
+    def hello() -> Authenticate:
+        return Authenticate(
+            api_key=settings.api_key,
+            stream=spool.stream,
+            layouts=spool.layouts,
+            agent_version=__version__,
+            platform=describe_platform(),
+            interval_s=settings.interval_s,
+        )
+
+    connection = Connection(settings, spool, counters, worker, random.SystemRandom().uniform, hello)
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    log.info(
+        "collecting every %g s, sending to %s, spooling in %s", settings.interval_s, settings.url, settings.spool_dir
+    )
+    # Nothing of what is loaded now will be garbage: the collector need not look at it again.
+    gc.collect()
+    gc.freeze()
+
+    def collect() -> None:
+        taken_at = time.time()
+        spool.append(collection.collect(), taken_at)
+
+    stopping = asyncio.create_task(stop.wait())
+    sending = asyncio.create_task(connection.run())
+    try:
+        await _collect_on_schedule(
+            settings.interval_s,
+            lambda: worker.run(collect),
+            connection.frames_waiting,
+            lambda: collection.running,
+            {stopping, sending},
+        )
+        if sending.done():
+            sending.result()
+    finally:
+        log.info("stopping")
+        sending.cancel()
+        await asyncio.wait({sending}, timeout=STOP_WITHIN_S)
+        closing = worker.run(spool.close)
+        await asyncio.wait({closing}, timeout=STOP_WITHIN_S)
+    return not closing.done()
+
+
+async def _collect_on_schedule(
+    interval_s: float,
+    collect: Callable[[], "asyncio.Future[None]"],
+    collected: Callable[[], None],
+    running: Callable[[], str | None],
+    until: "set[asyncio.Future[Any]]",
+) -> None:
+    """Collect at whole multiples of the interval after the start; what was missed is skipped, never caught up with."""
+    loop = asyncio.get_running_loop()
+    start, tick = loop.time(), 0
+    while True:
+        job = collect()
+        hung = False
+        while not job.done():
+            done, _ = await asyncio.wait({job, *until}, timeout=HANGS_AFTER_S, return_when=asyncio.FIRST_COMPLETED)
+            if done & until:
+                return
+            if not done and not hung:
+                hung = True
+                log.error(
+                    "reading %s takes more than %.0f s", running() or "nothing (writing the spool)", HANGS_AFTER_S
+                )
+        job.result()
+        collected()
+        tick = max(tick + 1, int((loop.time() - start) // interval_s) + 1)
+        done, _ = await asyncio.wait(
+            until, timeout=start + tick * interval_s - loop.time(), return_when=asyncio.FIRST_COMPLETED
+        )
+        if done:
+            return
+
+
+def describe_platform() -> str:
+    """Such as `Debian GNU/Linux 12 (bookworm), Linux 6.1.0 x86_64`."""
+    system = os.uname()
+    kernel = f"{system.sysname} {system.release} {system.machine}"
+    try:
+        return f"{platform.freedesktop_os_release()['PRETTY_NAME']}, {kernel}"
+    except (OSError, KeyError):
+        return kernel

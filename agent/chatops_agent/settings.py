@@ -1,0 +1,156 @@
+"""Settings of the agent: the only place in this package that reads the environment.
+
+`Settings.from_environment` is called once, by the command line; everything else is handed the result. It refuses an
+address to which the key would travel unencrypted.
+"""
+
+import ipaddress
+import math
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import SplitResult, urlsplit
+
+SOCKET_PATH = "/api/v1/agents/ws"
+DEFAULT_INTERVAL_S = 5.0
+DEFAULT_PROCESS_INTERVAL_S = 30.0
+DEFAULT_SPOOL_MAX_BYTES = 256 * 1024 * 1024
+MINIMUM_SPOOL_BYTES = 2 * 1024 * 1024
+
+
+class SettingsError(Exception):
+    """A setting is missing or wrong; the message names it and says what to do."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """`url` is the WebSocket address; `through_proxy` says whether the environment's proxy may be used for it."""
+
+    url: str
+    api_key: str = field(repr=False)
+    spool_dir: Path
+    interval_s: float = DEFAULT_INTERVAL_S
+    process_interval_s: float = DEFAULT_PROCESS_INTERVAL_S
+    spool_max_bytes: int = DEFAULT_SPOOL_MAX_BYTES
+    ca_file: Path | None = None
+    through_proxy: bool = False
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] | None = None) -> "Settings":
+        """Raise `SettingsError` when a value is missing or cannot be used."""
+        env = os.environ if environment is None else environment
+        url, loopback = socket_address(env.get("CHATOPS_API_URL") or "")
+        interval = _seconds(env, "CHATOPS_INTERVAL", DEFAULT_INTERVAL_S)
+        return cls(
+            url=url,
+            api_key=_api_key(env),
+            spool_dir=Path(env.get("CHATOPS_SPOOL_DIR") or _default_spool_dir(env)).absolute(),
+            interval_s=interval,
+            process_interval_s=max(interval, _seconds(env, "CHATOPS_PROCESS_INTERVAL", DEFAULT_PROCESS_INTERVAL_S)),
+            spool_max_bytes=_spool_max_bytes(env),
+            ca_file=_readable_file(env, "CHATOPS_CA_FILE"),
+            through_proxy=not loopback,
+        )
+
+
+def socket_address(api_url: str) -> tuple[str, bool]:
+    """Return the agent socket's address under `api_url`, and whether that host is this one."""
+    if not api_url:
+        raise SettingsError(
+            "CHATOPS_API_URL is not set; set it to the backend's address, like https://chatops.example.org"
+        )
+    try:
+        parts = urlsplit(api_url)
+        host, port = parts.hostname, parts.port
+    except ValueError as error:
+        raise SettingsError(f"CHATOPS_API_URL {api_url!r} is not an address ({error})") from None
+    if parts.username is not None or parts.password is not None:
+        raise SettingsError("CHATOPS_API_URL must not contain a user name or password")
+    if parts.scheme not in ("http", "https") or not host or parts.query or parts.fragment:
+        raise SettingsError(f"CHATOPS_API_URL {api_url!r} must look like https://host:port")
+    loopback = is_loopback(host)
+    if parts.scheme == "http" and not loopback:
+        raise SettingsError(
+            f"CHATOPS_API_URL {api_url!r} is plain http to another host: the API key would cross the network "
+            "unencrypted; use https:// (plain http is allowed to localhost, 127.0.0.1 and ::1 only)"
+        )
+    return _as_websocket(parts, host, port), loopback
+
+
+def is_loopback(host: str) -> bool:
+    """Whether `host` names this machine. Anything that only resolves to it does not count: names can change."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _as_websocket(parts: SplitResult, host: str, port: int | None) -> str:
+    scheme = "wss" if parts.scheme == "https" else "ws"
+    bracketed = f"[{host}]" if ":" in host else host
+    return f"{scheme}://{bracketed}{f':{port}' if port else ''}{parts.path.rstrip('/')}{SOCKET_PATH}"
+
+
+def _api_key(env: Mapping[str, str]) -> str:
+    key = env.get("CHATOPS_API_KEY", "").strip()
+    if not key and env.get("CHATOPS_API_KEY_FILE"):
+        path = Path(env["CHATOPS_API_KEY_FILE"])
+        try:
+            key = path.read_text().strip()
+        except (OSError, UnicodeDecodeError) as error:
+            raise SettingsError(f"CHATOPS_API_KEY_FILE names {path}, which cannot be read ({error})") from None
+    if not key:
+        raise SettingsError(
+            "CHATOPS_API_KEY is not set; create a key for this server in the dashboard, then set CHATOPS_API_KEY to it "
+            "or CHATOPS_API_KEY_FILE to a file that holds it"
+        )
+    if not key.isascii() or not key.isprintable() or " " in key:
+        raise SettingsError("the API key contains characters that no key has; copy it again")
+    return key
+
+
+def _default_spool_dir(env: Mapping[str, str]) -> Path:
+    if env.get("STATE_DIRECTORY"):  # set by systemd for a unit with StateDirectory=
+        return Path(env["STATE_DIRECTORY"].split(":")[0])
+    if os.geteuid() == 0:
+        return Path("/var/lib/chatops-agent")
+    if env.get("XDG_STATE_HOME"):
+        return Path(env["XDG_STATE_HOME"]) / "chatops-agent"
+    try:
+        return Path.home() / ".local" / "state" / "chatops-agent"
+    except RuntimeError:
+        raise SettingsError(
+            "this user has no home directory; set CHATOPS_SPOOL_DIR to a directory it can write"
+        ) from None
+
+
+def _seconds(env: Mapping[str, str], name: str, default: float) -> float:
+    text = env.get(name) or str(default)
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
+    if not 1 <= seconds <= 3600:
+        raise SettingsError(f"{name} is {text!r}; it must be a number of seconds from 1 to 3600")
+    return seconds
+
+
+def _spool_max_bytes(env: Mapping[str, str]) -> int:
+    text = env.get("CHATOPS_SPOOL_MAX_BYTES") or str(DEFAULT_SPOOL_MAX_BYTES)
+    if not text.isdigit() or int(text) < MINIMUM_SPOOL_BYTES:
+        raise SettingsError(
+            f"CHATOPS_SPOOL_MAX_BYTES is {text!r}; it must be a whole number of bytes, {MINIMUM_SPOOL_BYTES} or more"
+        )
+    return int(text)
+
+
+def _readable_file(env: Mapping[str, str], name: str) -> Path | None:
+    if not env.get(name):
+        return None
+    path = Path(env[name]).absolute()
+    if not os.access(path, os.R_OK) or not path.is_file():
+        raise SettingsError(f"{name} names {path}, which is not a readable file")
+    return path
