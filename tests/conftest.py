@@ -53,9 +53,7 @@ NewSettings = Callable[..., Awaitable[Settings]]
 
 
 @pytest.fixture(scope="session")
-async def new_settings(
-    anyio_backend: str, tmp_path_factory: pytest.TempPathFactory
-) -> AsyncIterator[NewSettings]:
+async def new_settings(anyio_backend: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[NewSettings]:
     """A function that returns settings with a database of their own; ``migrated=False`` leaves it empty."""
     template = tmp_path_factory.mktemp("template")
     created: list[str] = []

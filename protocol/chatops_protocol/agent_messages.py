@@ -5,9 +5,9 @@ backend answers `Welcome` or closes. Then the agent sends `Samples`, the backend
 committed, and `RowsRefused` for rows it would not take.
 """
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from msgspec import Struct, json, msgpack
+from msgspec import Meta, Struct, json, msgpack
 
 # Close codes of the agent socket (private range of RFC 6455).
 CLOSE_PROTOCOL_ERROR = 4400
@@ -19,8 +19,11 @@ CLOSE_SHUTTING_DOWN = 1012
 MAX_FRAME_BYTES = 1_048_576
 AUTHENTICATE_WITHIN_S = 5.0
 
+Column = Annotated[str, Meta(min_length=1, max_length=64)]
 # measurement → the columns of its rows, in order.
-Layout = dict[str, list[str]]
+Layout = Annotated[dict[Column, Annotated[list[Column], Meta(max_length=128)]], Meta(max_length=64)]
+# What an agent says of itself; U+0000 is not text.
+ShortText = Annotated[str, Meta(max_length=200, pattern=r"^[^\x00]*$")]
 
 RefusalReason = Literal[
     "malformed", "unknown_measurement", "unknown_layout", "wrong_type", "not_finite", "too_old", "in_the_future"
@@ -34,11 +37,11 @@ class Authenticate(Struct, frozen=True, tag="auth"):
     """
 
     api_key: str
-    stream: str
-    layouts: dict[int, Layout]
-    agent_version: str = ""
-    platform: str = ""
-    interval_s: float = 5.0
+    stream: Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
+    layouts: Annotated[dict[int, Layout], Meta(min_length=1, max_length=16)]
+    agent_version: ShortText = ""
+    platform: ShortText = ""
+    interval_s: Annotated[float, Meta(ge=0.1, le=3600)] = 5.0
 
 
 class Samples(Struct, frozen=True, tag="samples"):
@@ -48,7 +51,7 @@ class Samples(Struct, frozen=True, tag="samples"):
     the backend checks each by itself, so that one bad row costs one row.
     """
 
-    sequence: int
+    sequence: Annotated[int, Meta(ge=1, le=2**63 - 1)]
     time: float
     layout: int
     rows: dict[str, list[Any]]
@@ -70,7 +73,8 @@ class FramesStored(Struct, frozen=True, tag="stored"):
 
 
 class RowsRefused(Struct, frozen=True, tag="refused"):
-    """`count` rows of a frame were not stored; the rest of the frame was."""
+    """`count` rows of a frame were not stored; the rest of the frame was. `sequence` is 0 when the frame could not be
+    read at all."""
 
     sequence: int
     measurement: str

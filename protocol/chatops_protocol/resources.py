@@ -174,6 +174,14 @@ class CreatedApiKey(Struct, frozen=True):
     expires_at: datetime | None = None
 
 
+class AgentWheel(Struct, frozen=True):
+    """What `pip install` takes on the host that shall be watched."""
+
+    filename: str
+    url: str
+    sha256: str
+
+
 # -- metrics -----------------------------------------------------------------------------------------------------
 
 

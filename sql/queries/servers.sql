@@ -94,3 +94,7 @@ RETURNING k.id AS key_id, s.id AS server_id, s.name AS server_name;
 SELECT id
 FROM chatops.api_keys
 WHERE id = ANY(:key_ids::integer[]) AND active AND (expires_at IS NULL OR expires_at > now());
+
+-- name: find_server_by_name$
+-- The id of the server with a name, letter case aside.
+SELECT id FROM chatops.servers WHERE lower(name) = lower(:name);

@@ -13,7 +13,7 @@ from typing import Any, TypeAlias, TypeVar
 import asyncpg
 
 from chatops_backend.database.interface import DatabaseUnavailableError
-from chatops_backend.database.unavailable import CONNECTION_ERRORS
+from chatops_backend.database.unavailable import means_connection_lost
 from chatops_protocol.catalog import BY_NAME
 
 T = TypeVar("T")
@@ -25,7 +25,9 @@ CONNECT_ATTEMPT_S = 5.0
 class EmbeddedDatabase:
     """Connects when first used and again after the connection broke, waiting up to `patience_s` for it."""
 
-    def __init__(self, socket: Path, patience_s: float = 10.0) -> None:
+    runs_policies = False
+
+    def __init__(self, socket: Path, patience_s: float = 5.0) -> None:
         self._socket = socket
         self._patience_s = patience_s
         self._connection: Connection | None = None
@@ -70,7 +72,9 @@ class EmbeddedDatabase:
     async def _watched(self) -> AsyncIterator[None]:
         try:
             yield
-        except CONNECTION_ERRORS as error:
+        except Exception as error:
+            if not means_connection_lost(error):
+                raise
             self._forget()
             raise DatabaseUnavailableError("the embedded database restarts; try again in a few seconds") from error
 
@@ -88,7 +92,9 @@ class EmbeddedDatabase:
         while True:
             try:
                 self._connection = await _connect(self._socket)
-            except CONNECTION_ERRORS as error:
+            except Exception as error:
+                if not means_connection_lost(error):
+                    raise
                 if loop.time() > deadline:
                     raise DatabaseUnavailableError(
                         f"the embedded database at {self._socket.parent} does not answer, or another process holds "

@@ -7,7 +7,7 @@ says that there is no connection now and that trying again later makes sense.
 
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from asyncpg import Record
 
@@ -44,8 +44,13 @@ class Transaction(Executor, Protocol):
         ...
 
 
+# Checkable, since Litestar checks what it injects.
+@runtime_checkable
 class Database(Executor, Protocol):
     """Open until `close`; reconnects by itself."""
+
+    # Whether the database's own background workers run its policies. If not, a `JobRunner` has to.
+    runs_policies: bool
 
     def transaction(self) -> AbstractAsyncContextManager[Transaction]: ...
 

@@ -1,8 +1,7 @@
 """Opens the database that the settings name: the one place that chooses between embedded and server."""
 
 import contextlib
-import logging
-import socket as sockets
+import time
 from collections.abc import AsyncIterator
 from urllib.parse import urlsplit
 
@@ -15,7 +14,7 @@ from chatops_backend.database.interface import Database, DatabaseError, Database
 from chatops_backend.database.server_pool import connect_pool
 from chatops_backend.settings import Settings, prepare_data_dir
 
-log = logging.getLogger(__name__)
+ATTACH_TIMEOUT_S = 15.0
 
 
 @contextlib.asynccontextmanager
@@ -41,23 +40,32 @@ async def open_database(settings: Settings) -> AsyncIterator[Database]:
 async def _open_embedded(settings: Settings) -> AsyncIterator[Database]:
     prepare_data_dir(settings.data_dir)
     process = EmbeddedProcess(settings.data_dir)
+    database = await _attach_or_run(settings, process)
     try:
-        await process.start()
-    except DirectoryInUseError:
-        if not _accepts(settings):
-            raise
-    database = EmbeddedDatabase(socket_path(settings.data_dir))
-    try:
-        await database.fetchval("SELECT 1")
         yield database
     finally:
         await database.close()
         await process.stop()
 
 
-def _accepts(settings: Settings) -> bool:
-    with sockets.socket(sockets.AF_UNIX) as probe:
-        return probe.connect_ex(str(socket_path(settings.data_dir))) == 0
+async def _attach_or_run(settings: Settings, process: EmbeddedProcess) -> Database:
+    """Run the process, or use the one that runs; whoever runs it may end meanwhile, so look again until it is late."""
+    deadline = time.monotonic() + ATTACH_TIMEOUT_S
+    while True:
+        in_use = None
+        try:
+            await process.start()
+        except DirectoryInUseError as error:
+            in_use = error
+        try:
+            database = EmbeddedDatabase(socket_path(settings.data_dir))
+            await database.fetchval("SELECT 1")
+        except DatabaseUnavailableError:
+            if in_use is None or time.monotonic() > deadline:
+                await process.stop()
+                raise in_use or DatabaseError("the embedded database started but does not answer") from None
+        else:
+            return database
 
 
 async def _open_server(url: str) -> Database:

@@ -7,7 +7,7 @@ from typing import Any, TypeAlias, TypeVar
 import asyncpg
 
 from chatops_backend.database.interface import DatabaseUnavailableError
-from chatops_backend.database.unavailable import CONNECTION_ERRORS
+from chatops_backend.database.unavailable import means_connection_lost
 
 T = TypeVar("T")
 Pool: TypeAlias = asyncpg.Pool
@@ -30,6 +30,8 @@ async def connect_pool(url: str) -> "ServerDatabase":
 
 
 class ServerDatabase:
+    runs_policies = True
+
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
 
@@ -88,5 +90,7 @@ class ServerTransaction:
 def _watched() -> Iterator[None]:
     try:
         yield
-    except CONNECTION_ERRORS as error:
+    except Exception as error:
+        if not means_connection_lost(error):
+            raise
         raise DatabaseUnavailableError("the database server does not answer; try again in a few seconds") from error

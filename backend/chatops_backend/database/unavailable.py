@@ -1,15 +1,21 @@
-"""Which exceptions mean that the connection is gone, as opposed to a statement that is wrong."""
+"""Tells a lost connection from a statement that is wrong."""
 
 import asyncpg
 
-CONNECTION_ERRORS: tuple[type[BaseException], ...] = (
+_CONNECTION_ERRORS = (
     OSError,  # and with it TimeoutError
     EOFError,
     asyncpg.InterfaceError,
-    asyncpg.PostgresConnectionError,
     asyncpg.InternalClientError,
-    asyncpg.exceptions.CannotConnectNowError,
-    asyncpg.exceptions.AdminShutdownError,
-    asyncpg.exceptions.CrashShutdownError,
-    asyncpg.exceptions.TooManyConnectionsError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    asyncpg.TooManyConnectionsError,
 )
+
+
+def means_connection_lost(error: BaseException) -> bool:
+    """True when trying again on a new connection makes sense."""
+    # A value that cannot be encoded is an `InterfaceError` too, and a `ValueError`.
+    return isinstance(error, _CONNECTION_ERRORS) and not isinstance(error, ValueError)

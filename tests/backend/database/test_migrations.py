@@ -40,7 +40,9 @@ async def test_a_failing_migration_leaves_nothing_behind(new_settings) -> None:
     first, second, *_ = read_migrations()
     async with open_database(settings) as database:
         with pytest.raises(Exception, match="no_such_table"):
-            await migrate(database, [first, replace(second, text="CREATE TABLE chatops.half(); DROP TABLE no_such_table")])
+            await migrate(
+                database, [first, replace(second, text="CREATE TABLE chatops.half(); DROP TABLE no_such_table")]
+            )
         assert await database.fetchval("SELECT to_regclass('chatops.half')") is None
         assert await database.fetchval("SELECT count(*) FROM chatops.migrations") == 1
         await migrate(database)
@@ -51,7 +53,7 @@ async def test_two_processes_migrate_one_directory_in_turn(new_settings) -> None
     environment = {"CHATOPS_DATA_DIR": str(settings.data_dir), "CHATOPS_DATABASE_URL": settings.database_url or ""}
     commands = [
         await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "chatops_backend.cli", "migrate", env=environment, stdout=-1, stderr=-1
+            sys.executable, "-m", "chatops_cli", "migrate", env=environment, stdout=-1, stderr=-1
         )
         for _ in range(2)
     ]

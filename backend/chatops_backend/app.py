@@ -1,0 +1,149 @@
+"""Puts the backend together: services, routes, and the tasks that run beside them. Decides nothing itself."""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator, Callable, Coroutine
+from typing import Any
+
+from litestar import Litestar, Router
+from litestar.datastructures import State
+from litestar.di import Provide
+from litestar.openapi import OpenAPIConfig
+from litestar.openapi.plugins import JsonRenderPlugin
+from litestar.openapi.spec import Components, SecurityScheme
+from litestar.plugins.prometheus import PrometheusConfig
+
+from chatops_backend import health
+from chatops_backend.accounts import routes as account_routes
+from chatops_backend.accounts.access import allow_anyone, require_access, verify_routes
+from chatops_backend.accounts.service import STATE_KEY as ACCOUNTS
+from chatops_backend.accounts.service import create_account_service, provide_accounts
+
+# W from chatops_backend.agent_wheel import routes as agent_wheel_routes
+from chatops_backend.database.interface import Database
+from chatops_backend.database.job_runner import JobRunner
+from chatops_backend.ingest import routes as ingest_routes
+from chatops_backend.ingest.frame import Frame
+from chatops_backend.ingest.gateway import Gateway
+from chatops_backend.ingest.writer import Writer
+from chatops_backend.live import routes as live_routes
+from chatops_backend.live.fleet import FleetBoard
+from chatops_backend.live.hub import Hub
+from chatops_backend.metrics import routes as metrics_routes
+from chatops_backend.metrics.reader import MetricReader
+from chatops_backend.problems import exception_handlers
+from chatops_backend.servers import routes as server_routes
+from chatops_backend.servers.agent_keys import STATE_KEY as KEY_REVOCATIONS
+from chatops_backend.servers.agent_keys import KeyRevocations
+from chatops_backend.settings import Settings
+from chatops_protocol import __version__
+
+log = logging.getLogger(__name__)
+
+MAX_BODY_BYTES = 1024 * 1024
+
+
+def create_app(
+    settings: Settings, database: Database, on_failure: Callable[[BaseException], None] | None = None
+) -> Litestar:
+    """The backend over an open, migrated database. `on_failure` is told when a task that must run has ended."""
+    accounts = create_account_service(database, settings)
+    revocations = KeyRevocations()
+    hub, board = Hub(), FleetBoard(database)
+
+    def publish(frames: list[Frame]) -> None:
+        hub.publish(frames)
+        board.publish(frames)
+
+    writer = Writer(database, publish)
+    gateway = Gateway(database, writer, revocations)
+    tasks = {"writer": writer.run, "key watch": gateway.watch_keys, "fleet board": board.run}
+    if not database.runs_policies:
+        tasks["job runner"] = JobRunner(database).run
+
+    @contextlib.asynccontextmanager
+    async def run_tasks(_: Litestar) -> AsyncIterator[None]:
+        async with _running(tasks, on_failure):
+            yield
+        accounts.close()
+
+    app = Litestar(
+        route_handlers=[
+            Router(
+                "/api/v1",
+                route_handlers=[
+                    *account_routes.route_handlers,
+                    *server_routes.route_handlers,
+                    *metrics_routes.route_handlers,
+                    *live_routes.route_handlers,
+                    *ingest_routes.route_handlers,
+                    # W                     *agent_wheel_routes.route_handlers,
+                ],
+            ),
+            *health.route_handlers,
+        ],
+        dependencies={
+            "accounts": Provide(provide_accounts, sync_to_thread=False),
+            "database": _provide(database),
+            "settings": _provide(settings),
+            "hub": _provide(hub),
+            "board": _provide(board),
+            "gateway": _provide(gateway),
+            "metric_reader": _provide(MetricReader(database)),
+        },
+        state=State({ACCOUNTS: accounts, KEY_REVOCATIONS: revocations}),
+        guards=[require_access],
+        exception_handlers=exception_handlers,
+        lifespan=[run_tasks],
+        logging_config=None,
+        middleware=[PrometheusConfig(app_name="chatops", prefix="chatops", group_path=True).middleware],
+        request_max_body_size=MAX_BODY_BYTES,
+        openapi_config=_openapi(),
+    )
+    verify_routes(app)
+    return app
+
+
+def _provide(value: object) -> Provide:
+    return Provide(lambda: value, sync_to_thread=False, use_cache=True)
+
+
+def _openapi() -> OpenAPIConfig:
+    return OpenAPIConfig(
+        title="ChatOps",
+        version=__version__,
+        path="/schema",
+        # The browsable renderers load their scripts from elsewhere.
+        render_plugins=[JsonRenderPlugin(path=["/openapi.json", "/"])],
+        openapi_router=Router("/schema", route_handlers=[], opt=allow_anyone()),
+        components=Components(
+            security_schemes={"person": SecurityScheme(type="http", scheme="bearer", bearer_format="JWT")}
+        ),
+        security=[{"person": []}],
+        use_handler_docstrings=True,
+    )
+
+
+@contextlib.asynccontextmanager
+async def _running(
+    works: dict[str, Callable[[], Coroutine[Any, Any, None]]], on_failure: Callable[[BaseException], None] | None
+) -> AsyncIterator[None]:
+    """Run `works` beside the block. None of them may end: without one, data would pile up in silence."""
+
+    def report(task: asyncio.Task[None]) -> None:
+        if not task.cancelled():
+            error = task.exception() or RuntimeError(f"{task.get_name()} ended")
+            log.critical("%s failed", task.get_name(), exc_info=error)
+            if on_failure is not None:
+                on_failure(error)
+
+    tasks = [asyncio.create_task(work(), name=name) for name, work in works.items()]
+    for task in tasks:
+        task.add_done_callback(report)
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

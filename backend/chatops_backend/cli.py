@@ -1,0 +1,66 @@
+"""The commands `server`, `migrate` and `db`. Settings and database errors are shown by the caller as one line."""
+
+import asyncio
+import logging
+import signal
+from dataclasses import replace
+
+import click
+import uvloop
+
+from chatops_backend.database.embedded_process import EmbeddedProcess, socket_path
+from chatops_backend.database.migrations import migrate as apply_migrations
+from chatops_backend.database.open import open_database
+from chatops_backend.settings import Settings, prepare_data_dir
+
+
+@click.command()
+def migrate() -> None:
+    """Bring the database's schema up to date. Safe to run again."""
+
+    async def run() -> None:
+        async with open_database(Settings.from_environment()) as database:
+            applied = await apply_migrations(database, report=lambda line: click.echo(f"applying {line}"))
+            click.echo(f"schema is up to date ({applied} applied now)")
+
+    asyncio.run(run())
+
+
+@click.command()
+def db() -> None:
+    """Run the embedded database alone, until Ctrl-C."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+
+    async def run() -> None:
+        settings = Settings.from_environment()
+        prepare_data_dir(settings.data_dir)
+        process = EmbeddedProcess(settings.data_dir)
+        stop = asyncio.Event()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        await process.start()
+        try:
+            click.echo(
+                f"ready: postgresql:///postgres?host={socket_path(settings.data_dir).parent}&user=postgres "
+                "(one client at a time)"
+            )
+            await stop.wait()
+        finally:
+            await process.stop()
+
+    asyncio.run(run())
+
+
+@click.command()
+@click.option("--host", help="Address to listen on (CHATOPS_HOST, 127.0.0.1).")
+@click.option("--port", type=click.IntRange(1, 65535), help="Port to listen on (CHATOPS_PORT, 8000).")
+def server(host: str | None, port: int | None) -> None:
+    """Run the backend: REST API, WebSockets, ingest."""
+    from chatops_backend.serve import serve
+
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    # A line for each socket that opens or closes is too much with hundreds of agents.
+    logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
+    settings = Settings.from_environment()
+    settings = replace(settings, host=host or settings.host, port=port or settings.port)
+    uvloop.run(serve(settings))

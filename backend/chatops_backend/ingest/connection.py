@@ -1,0 +1,200 @@
+"""One agent's socket after its key was accepted: reads frames, checks them, and answers.
+
+Answers are kept as the newest acknowledgement and a bounded list of refusals, sent by a task of their own, so that
+neither the writer nor other agents ever wait for this one.
+"""
+
+import asyncio
+import contextlib
+import logging
+import math
+import time
+from collections import Counter, deque
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+import msgspec
+from litestar.exceptions import WebSocketDisconnect
+from prometheus_client import Counter as Metric
+
+from chatops_backend.accounts.sockets import Socket
+from chatops_backend.ingest.frame import ROW_OVERHEAD_BYTES, Frame
+from chatops_backend.ingest.rows import MAX_ROWS_PER_FRAME, Refusals, RowReader
+from chatops_backend.ingest.writer import Writer
+from chatops_protocol.agent_messages import (
+    CLOSE_PROTOCOL_ERROR,
+    CLOSE_UNAUTHENTICATED,
+    FramesStored,
+    RefusalReason,
+    RowsRefused,
+    Samples,
+    ToAgent,
+    decode_from_agent_json,
+    decode_from_agent_msgpack,
+    encode_json,
+    encode_msgpack,
+)
+
+log = logging.getLogger(__name__)
+
+# As `metrics.set_policies` keeps raw rows: older ones would be dropped at the next run of the policy.
+OLDEST_S = 7 * 86_400.0
+NEWEST_S = 300.0
+MAX_PENDING_REFUSALS = 100
+SEND_TIMEOUT_S = 30.0
+
+rows_refused = Metric("chatops_ingest_refused_rows_total", "Rows that were not stored", ["reason"])
+
+
+class AgentConnection:
+    """`server_id` and `key_id` are from the key. `run` until either side closes."""
+
+    def __init__(
+        self,
+        socket: Socket,
+        *,
+        binary: bool,
+        server_id: int,
+        key_id: int,
+        stream: str,
+        readers: dict[int, dict[str, RowReader]],
+        writer: Writer,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.server_id = server_id
+        self.key_id = key_id
+        self.closed_because = ""
+        self._socket = socket
+        self._binary = binary
+        self._stream = stream
+        self._readers = readers
+        self._writer = writer
+        self._clock = clock
+        self._acknowledged = 0
+        self._refusals: deque[RowsRefused] = deque(maxlen=MAX_PENDING_REFUSALS)
+        self._answer_due = asyncio.Event()
+        self._close: tuple[int, str] | None = None
+
+    async def run(self) -> None:
+        """Serve the socket; returns when it is closed, whoever closed it."""
+        receiver = asyncio.create_task(self._receive())
+        sender = asyncio.create_task(self._send_answers())
+        try:
+            await asyncio.wait((receiver, sender), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in (receiver, sender):
+                task.cancel()
+            await asyncio.gather(receiver, sender, return_exceptions=True)
+        if self._close is not None:
+            code, reason = self._close
+            self.closed_because = self.closed_because or reason
+            with contextlib.suppress(Exception):  # the peer may be gone already
+                await asyncio.wait_for(self._socket.close(code, reason), SEND_TIMEOUT_S)
+        for task in (receiver, sender):
+            error = None if task.cancelled() else task.exception()
+            if error is not None and not isinstance(error, WebSocketDisconnect | TimeoutError):
+                raise error
+
+    def close(self, code: int, reason: str) -> None:
+        """Ask the connection to end; returns at once."""
+        self._close = self._close or (code, reason)
+        self._answer_due.set()
+
+    def acknowledge(self, sequence: int) -> None:
+        self._acknowledged = max(self._acknowledged, sequence)
+        self._answer_due.set()
+
+    def refuse_frame(self, sequence: int, detail: str) -> None:
+        self._refuse(sequence, "", Counter({"malformed": 1}), detail)
+
+    def server_is_gone(self) -> None:
+        self.close(CLOSE_UNAUTHENTICATED, "the server of this key was deleted")
+
+    async def send(self, message: ToAgent) -> None:
+        encoded = encode_msgpack(message) if self._binary else encode_json(message)
+        await asyncio.wait_for(
+            self._socket.send_data(encoded, mode="binary" if self._binary else "text"), SEND_TIMEOUT_S
+        )
+
+    async def _receive(self) -> None:
+        while True:
+            event = await self._socket.receive()
+            if event["type"] != "websocket.receive":
+                self.closed_because = f"closed by the agent ({event.get('code', 1005)})"
+                return
+            text, data = event.get("text"), event.get("bytes")
+            message: bytes | str = data if data is not None else text or ""
+            try:
+                frame = self._read(message)
+            except msgspec.MsgspecError as error:
+                self._refuse(0, "", Counter({"malformed": 1}), str(error)[:200])
+                continue
+            if frame is None:
+                self.close(CLOSE_PROTOCOL_ERROR, "only samples may follow the first message")
+                return
+            await self._writer.put(frame)
+
+    def _read(self, message: bytes | str) -> Frame | None:
+        samples = decode_from_agent_json(message) if isinstance(message, str) else decode_from_agent_msgpack(message)
+        if not isinstance(samples, Samples):
+            return None
+        rows: dict[str, tuple[RowReader, list[tuple[object, ...]]]] = {}
+        stored = 0
+        reason = self._refusal_of(samples)
+        if reason is not None:
+            for name, sent in samples.rows.items():
+                self._refuse(samples.sequence, name, Counter({reason: len(sent)}))
+        else:
+            readers = self._readers[samples.layout]
+            for name, sent in samples.rows.items():
+                reader = readers.get(name)
+                if reader is None:
+                    self._refuse(samples.sequence, name, Counter({"unknown_measurement": len(sent)}))
+                    continue
+                good, refused = reader.read(sent)
+                if refused:
+                    self._refuse(samples.sequence, name, refused)
+                if good:
+                    rows[name] = (reader, good)
+                    stored += len(good)
+        return Frame(
+            origin=self,
+            server_id=self.server_id,
+            stream=self._stream,
+            sequence=samples.sequence,
+            time=datetime.fromtimestamp(samples.time if rows else 0, UTC),
+            rows=rows,
+            size=len(message) + stored * ROW_OVERHEAD_BYTES,
+        )
+
+    def _refusal_of(self, samples: Samples) -> RefusalReason | None:
+        """Why a whole frame's rows cannot be taken, if so. A frame's mark moves on all the same."""
+        age = self._clock() - samples.time
+        if not math.isfinite(age):
+            return "not_finite"
+        if age > OLDEST_S:
+            return "too_old"
+        if age < -NEWEST_S:
+            return "in_the_future"
+        if samples.layout not in self._readers:
+            return "unknown_layout"
+        if sum(map(len, samples.rows.values())) > MAX_ROWS_PER_FRAME:
+            return "malformed"
+        return None
+
+    def _refuse(self, sequence: int, measurement: str, refused: Refusals, detail: str = "") -> None:
+        for reason, count in refused.items():
+            rows_refused.labels(reason).inc(count)
+            self._refusals.append(RowsRefused(sequence, measurement[:64], reason, count, detail))
+        self._answer_due.set()
+
+    async def _send_answers(self) -> None:
+        sent = 0
+        while self._close is None:
+            await self._answer_due.wait()
+            self._answer_due.clear()
+            while self._refusals:
+                await self.send(self._refusals.popleft())
+            if self._acknowledged > sent:
+                sent = self._acknowledged
+                await self.send(FramesStored(sent))

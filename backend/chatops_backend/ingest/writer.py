@@ -1,0 +1,203 @@
+"""Stores batches of frames, each with its stream marks in one transaction, and acknowledges after the commit.
+
+The one task that writes samples. Exactly once rests on the marks: a batch's rows are stored if and only if every mark
+still stood where this writer last saw it. When one did not (another backend wrote, or a commit succeeded whose answer
+was lost), the marks are read again, frames at or below them are dropped, and the rest is tried anew.
+"""
+
+import asyncio
+import logging
+from collections import defaultdict
+from collections.abc import Callable
+
+import asyncpg
+from prometheus_client import Counter, Gauge, Histogram
+
+from chatops_backend.database.interface import Database, DatabaseUnavailableError
+from chatops_backend.database.queries import load_queries
+from chatops_backend.ingest.frame import Frame
+from chatops_backend.ingest.queue import FrameQueue
+from chatops_backend.ingest.rows import Row, RowReader, columns_of
+
+log = logging.getLogger(__name__)
+
+BATCH_WINDOW_S = 0.1
+MAX_BATCH_BYTES = 8 * 1024 * 1024
+RETRY_MIN_S, RETRY_MAX_S = 0.1, 2.0
+
+rows_stored = Counter("chatops_ingest_rows_total", "Rows committed", ["measurement"])
+frames_stored = Counter("chatops_ingest_frames_total", "Frames committed")
+frames_repeated = Counter(
+    "chatops_ingest_repeated_frames_total", "Frames at or below the mark, acknowledged and dropped"
+)
+frames_refused = Counter("chatops_ingest_refused_frames_total", "Frames that the database would not take")
+batches_retried = Counter("chatops_ingest_batch_retries_total", "Batches tried again", ["reason"])
+batch_seconds = Histogram("chatops_ingest_batch_seconds", "Duration of a batch's transaction")
+queue_bytes = Gauge("chatops_ingest_queue_bytes", "Bytes of frames waiting to be written")
+
+# The server's own trouble, not the data's: full disk, deadlock, lock or memory shortage, shutdown. Waiting helps.
+_TRANSIENT = (
+    asyncpg.exceptions.InsufficientResourcesError,
+    asyncpg.exceptions.TransactionRollbackError,
+    asyncpg.exceptions.ObjectNotInPrerequisiteStateError,
+    asyncpg.exceptions.OperatorInterventionError,
+    asyncpg.exceptions.PostgresSystemError,
+    DatabaseUnavailableError,
+)
+
+
+class _MarksMovedError(Exception):
+    """Some mark is not where we last saw it."""
+
+
+class Writer:
+    """`put` frames, `run` until cancelled. `on_committed` gets each batch's stored frames and must not wait."""
+
+    def __init__(self, database: Database, on_committed: Callable[[list[Frame]], None]) -> None:
+        self._database = database
+        self._on_committed = on_committed
+        self._queue = FrameQueue()
+        self._marks: dict[tuple[int, str], int] = {}
+        self._queries = load_queries("ingest")
+
+    async def put(self, frame: Frame) -> None:
+        """Queue a frame; waits while the queue is full."""
+        await self._queue.put(frame)
+        queue_bytes.set(self._queue.bytes)
+
+    async def open_stream(self, server_id: int, stream: str) -> int:
+        """Return the stream's last committed sequence, 0 for a new one."""
+        mark: int = await self._queries.open_stream(self._database, server_id=server_id, stream=stream)
+        self._marks[server_id, stream] = max(mark, self._marks.get((server_id, stream), 0))
+        return mark
+
+    async def run(self) -> None:
+        while True:
+            first = await self._queue.take(MAX_BATCH_BYTES)
+            if len(first) == 1 and not self._queue:
+                # Let the others of this moment arrive: one transaction for many agents.
+                await asyncio.sleep(BATCH_WINDOW_S)
+                size = MAX_BATCH_BYTES - first[0].size
+                first += await self._queue.take(size) if self._queue else []
+            queue_bytes.set(self._queue.bytes)
+            await self._store(first)
+
+    async def _store(self, frames: list[Frame]) -> None:
+        """Return when every frame is committed, known to be committed before, or refused for good."""
+        wait = RETRY_MIN_S
+        while True:
+            fresh = self._drop_repeated(frames)
+            if not fresh:
+                return
+            try:
+                with batch_seconds.time():
+                    await self._commit(fresh)
+            except _MarksMovedError:
+                batches_retried.labels("marks_moved").inc()
+                frames = await self._reread_marks(fresh)
+            except _TRANSIENT as error:
+                batches_retried.labels("database").inc()
+                log.warning("%d frames wait for the database: %s", len(fresh), error)
+                await asyncio.sleep(wait)
+                wait = min(RETRY_MAX_S, wait * 2)
+            except Exception as error:  # whatever is wrong with these rows must not stop the others
+                if len(fresh) == 1:
+                    await self._refuse(fresh[0], error)
+                    return
+                batches_retried.labels("refused").inc()
+                for frame in fresh:
+                    await self._store([frame])
+                return
+            else:
+                self._committed(fresh)
+                return
+
+    def _drop_repeated(self, frames: list[Frame]) -> list[Frame]:
+        """Acknowledge and leave out what is stored already, or stands in this batch twice."""
+        seen: dict[tuple[int, str], int] = {}
+        fresh: list[Frame] = []
+        for frame in frames:
+            mark = self._marks.get(frame.stream_key, 0)
+            if frame.sequence <= mark:
+                frame.origin.acknowledge(mark)
+                frames_repeated.inc()
+            elif frame.sequence > seen.get(frame.stream_key, 0):
+                seen[frame.stream_key] = frame.sequence
+                fresh.append(frame)
+        return fresh
+
+    async def _commit(self, frames: list[Frame], *, with_rows: bool = True) -> None:
+        newest = {frame.stream_key: frame.sequence for frame in frames}
+        # One order for all writers, so that two never wait for each other's marks.
+        keys = sorted(newest)
+        async with self._database.transaction() as transaction:
+            advanced = await self._queries.advance_marks(
+                transaction,
+                server_ids=[server_id for server_id, _ in keys],
+                streams=[stream for _, stream in keys],
+                expected=[self._marks.get(key, 0) for key in keys],
+                following=[newest[key] for key in keys],
+            )
+            if advanced != len(keys):
+                raise _MarksMovedError
+            for name, (columns, values) in _tables(frames).items() if with_rows else ():
+                await transaction.insert_columns(name, columns, values)
+        self._marks.update(newest)
+
+    def _committed(self, frames: list[Frame]) -> None:
+        for frame in frames:
+            for name, (_, rows) in frame.rows.items():
+                rows_stored.labels(name).inc(len(rows))
+        frames_stored.inc(len(frames))
+        for origin, sequence in {frame.origin: frame.sequence for frame in frames}.items():
+            origin.acknowledge(sequence)
+        self._on_committed(frames)
+
+    async def _reread_marks(self, frames: list[Frame]) -> list[Frame]:
+        """Learn the marks anew; frames whose server was deleted have none and are dropped."""
+        keys = sorted({frame.stream_key for frame in frames})
+        marks = {
+            (row["server_id"], row["stream"]): row["last_sequence"]
+            async for row in self._queries.read_marks(
+                self._database, server_ids=[key[0] for key in keys], streams=[key[1] for key in keys]
+            )
+        }
+        for key in keys:
+            if key in marks:
+                self._marks[key] = marks[key]
+            else:
+                self._marks.pop(key, None)
+        for frame in frames:
+            if frame.stream_key not in marks:
+                frame.origin.server_is_gone()
+        return [frame for frame in frames if frame.stream_key in marks]
+
+    async def _refuse(self, frame: Frame, error: Exception) -> None:
+        """Move the mark past a frame that the database will never take, and say so."""
+        log.error("frame %d of server %d cannot be stored and is refused: %s", frame.sequence, frame.server_id, error)
+        await self._commit([frame], with_rows=False)
+        frames_refused.inc()
+        frame.origin.refuse_frame(frame.sequence, "the database does not take these rows")
+        frame.origin.acknowledge(frame.sequence)
+
+
+def _tables(frames: list[Frame]) -> dict[str, tuple[list[str], list[list[object]]]]:
+    """Per measurement the column names and the values of all frames' rows."""
+    times: dict[str, list[object]] = defaultdict(list)
+    server_ids: dict[str, list[object]] = defaultdict(list)
+    groups: dict[str, list[tuple[RowReader, list[Row]]]] = defaultdict(list)
+    for frame in frames:
+        for name, (reader, rows) in frame.rows.items():
+            times[name].extend([frame.time] * len(rows))
+            server_ids[name].extend([frame.server_id] * len(rows))
+            if groups[name] and groups[name][-1][0].offered == reader.offered:
+                groups[name][-1][1].extend(rows)
+            else:
+                groups[name].append((reader, list(rows)))
+    return {
+        name: (
+            ["time", "server_id", *parts[0][0].measurement.columns],
+            [times[name], server_ids[name], *columns_of(parts)],
+        )
+        for name, parts in groups.items()
+    }

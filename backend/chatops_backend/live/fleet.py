@@ -1,0 +1,162 @@
+"""The fleet's newest state, one entry per server, for ``/ws/fleet``.
+
+Values come from committed frames, names and last contact from the database, read again every two seconds while
+somebody watches: another backend may have added a server or heard from one.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import msgspec
+
+from chatops_backend.database.interface import Database, DatabaseUnavailableError
+from chatops_backend.database.queries import load_queries
+from chatops_backend.ingest.frame import Frame
+from chatops_backend.live.hub import as_objects
+from chatops_protocol.live_messages import FleetEntry, FleetState, encode
+from chatops_protocol.resources import ServerStatus
+
+REREAD_EVERY_S = 2.0
+# What a person can follow; a fleet of thousands would otherwise be thousands of messages a second.
+AT_MOST_EVERY_S = 0.5
+
+_HOST_FIELDS = (
+    "cpu_percent",
+    "memory_used_percent",
+    "network_receive_bytes_per_second",
+    "network_transmit_bytes_per_second",
+)
+
+
+class FleetBoard:
+    def __init__(self, database: Database, clock: Callable[[], float] = time.time) -> None:
+        self._database = database
+        self._clock = clock
+        self._queries = load_queries("live")
+        self._entries: dict[int, FleetEntry] = {}
+        self._intervals: dict[int, float] = {}
+        self._watchers: set[FleetWatcher] = set()
+        self._filled = False
+
+    async def watch(self) -> "FleetWatcher":
+        """A watcher that starts with the complete state."""
+        await self._reread()
+        watcher = FleetWatcher(self._entries)
+        self._watchers.add(watcher)
+        return watcher
+
+    def unwatch(self, watcher: "FleetWatcher") -> None:
+        self._watchers.discard(watcher)
+
+    def publish(self, frames: list[Frame]) -> None:
+        """Take the values of committed frames; never waits."""
+        now = self._clock()
+        for frame in frames:
+            entry = self._entries.get(frame.server_id)
+            if entry is not None:
+                changes: dict[str, Any] = {"status": "online", "last_seen": now}
+                for name, (reader, rows) in frame.rows.items():
+                    if name == "host":
+                        host = as_objects(reader, rows)
+                        changes |= {field: host.get(field) for field in _HOST_FIELDS}
+                    elif name == "filesystem":
+                        changes |= _fullest(as_objects(reader, rows))
+                self._put(msgspec.structs.replace(entry, **changes))
+
+    async def run(self) -> None:
+        """Keep names and states right while somebody watches. Runs until cancelled."""
+        while True:
+            await asyncio.sleep(REREAD_EVERY_S)
+            if self._watchers:
+                try:
+                    await self._reread()
+                except DatabaseUnavailableError:
+                    self._age()
+
+    async def _reread(self) -> None:
+        if not self._filled:
+            await self._fill()
+        servers = {row["id"]: row async for row in self._queries.list_fleet(self._database)}
+        if servers.keys() != self._entries.keys():
+            self._entries = {key: entry for key, entry in self._entries.items() if key in servers}
+            for watcher in self._watchers:
+                watcher.start_over(self._entries)
+        for server_id, row in servers.items():
+            known = self._entries.get(server_id) or FleetEntry(server_id, row["name"], "never", row["tags"])
+            heard = max(filter(None, (row["last_seen"], known.last_seen)), default=None)
+            self._intervals[server_id] = row["interval_s"]
+            self._put(
+                msgspec.structs.replace(
+                    known,
+                    name=row["name"],
+                    tags=row["tags"],
+                    last_seen=heard,
+                    status=self._status(heard, row["interval_s"]),
+                )
+            )
+
+    async def _fill(self) -> None:
+        """Begin with the newest stored values, so that a restart does not show an empty fleet."""
+        self._filled = True
+        async for row in self._queries.newest_hosts(self._database):
+            self._entries[row["server_id"]] = FleetEntry(
+                row["server_id"], "", "never", [], **{field: row[field] for field in _HOST_FIELDS}
+            )
+        by_server: dict[int, list[dict[str, Any]]] = {}
+        async for row in self._queries.newest_filesystems(self._database):
+            by_server.setdefault(row["server_id"], []).append(dict(row))
+        for server_id, filesystems in by_server.items():
+            if server_id in self._entries:
+                self._entries[server_id] = msgspec.structs.replace(self._entries[server_id], **_fullest(filesystems))
+
+    def _age(self) -> None:
+        for entry in list(self._entries.values()):
+            status = self._status(entry.last_seen, self._intervals.get(entry.server_id, 5.0))
+            self._put(msgspec.structs.replace(entry, status=status))
+
+    def _status(self, last_seen: float | None, interval_s: float) -> ServerStatus:
+        if last_seen is None:
+            return "never"
+        return "online" if self._clock() - last_seen < min(3600.0, max(15.0, 3 * interval_s)) else "offline"
+
+    def _put(self, entry: FleetEntry) -> None:
+        if self._entries.get(entry.server_id) != entry:
+            self._entries[entry.server_id] = entry
+            for watcher in self._watchers:
+                watcher.offer(entry)
+
+
+class FleetWatcher:
+    """The entries that changed since its reader took the last message."""
+
+    def __init__(self, entries: dict[int, FleetEntry]) -> None:
+        self._there = asyncio.Event()
+        self.start_over(entries)
+
+    def start_over(self, entries: dict[int, FleetEntry]) -> None:
+        self._pending = dict(entries)
+        self._complete = True
+        self._there.set()
+
+    def offer(self, entry: FleetEntry) -> None:
+        self._pending[entry.server_id] = entry
+        self._there.set()
+
+    async def messages(self) -> AsyncIterator[bytes]:
+        while True:
+            await self._there.wait()
+            self._there.clear()
+            state = FleetState(self._complete, list(self._pending.values()))
+            self._pending, self._complete = {}, False
+            yield encode(state)
+            await asyncio.sleep(AT_MOST_EVERY_S)
+
+
+def _fullest(filesystems: list[dict[str, Any]]) -> dict[str, Any]:
+    known = [row for row in filesystems if row.get("used_percent") is not None]
+    if not known:
+        return {}
+    fullest = max(known, key=lambda row: float(row["used_percent"]))
+    return {"fullest_mountpoint": fullest["mountpoint"], "fullest_used_percent": fullest["used_percent"]}

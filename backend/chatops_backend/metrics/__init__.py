@@ -1,0 +1,1 @@
+"""Reading metrics: the planner that picks the tier, the statements, and the REST routes over them."""

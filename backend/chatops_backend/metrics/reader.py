@@ -1,0 +1,156 @@
+"""Answers questions about stored metrics. Used by the routes; knows nothing of HTTP but its refusals."""
+
+import difflib
+import time
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from itertools import groupby, pairwise
+from statistics import median_low
+from typing import Any
+
+import msgspec
+from asyncpg import Record
+
+from chatops_backend.database.interface import Database
+from chatops_backend.database.queries import load_queries
+from chatops_backend.metrics.planner import MAX_POINTS, Plan, plan
+from chatops_backend.metrics.statements import Aggregate, label_named, latest_statement, series_statement
+from chatops_backend.problems import ProblemError, not_found
+from chatops_protocol.catalog import MEASUREMENTS, Field, Measurement, find_metric, metric_names
+from chatops_protocol.resources import MetricSeries, Series
+
+# Readings come a little late or early; a hole is more than two and a half of the usual distance.
+GAP_FACTOR = 2.5
+
+
+class MetricReader:
+    def __init__(self, database: Database, clock: Callable[[], float] = time.time) -> None:
+        self._database = database
+        self._clock = clock
+        self._queries = load_queries("metrics")
+
+    async def latest(self, server_id: int) -> dict[str, Any]:
+        """The newest collection: ``{time, host: {…} | None, cpu: [{core, …}], …}``. Raises `ProblemError` 404."""
+        await self._require_servers([server_id])
+        answer: dict[str, Any] = {"time": None}
+        for measurement in MEASUREMENTS:
+            rows = await self._database.fetch(latest_statement(measurement), server_id)
+            objects = [{name: row[name] for name in measurement.columns} for row in rows]
+            answer[measurement.name] = objects if measurement.labels else (objects[0] if objects else None)
+            if rows:
+                answer["time"] = max(rows[0]["time"], answer["time"] or rows[0]["time"])
+        return answer
+
+    async def read(
+        self,
+        metric: str,
+        server_ids: Sequence[int],
+        start: datetime,
+        end: datetime | None,
+        points: int,
+        labels: Mapping[str, str],
+        aggregate: Aggregate | None = None,
+        group_by: Sequence[str] | None = None,
+    ) -> MetricSeries:
+        """Read series of one metric. Raises `ProblemError` that names what is wrong: metric, label, range, points."""
+        measurement, field = _metric(metric)
+        _check_labels(measurement, labels, group_by)
+        now = datetime.fromtimestamp(self._clock(), UTC)
+        start, end = _range(start, end, now)
+        if not 1 <= points <= MAX_POINTS:
+            raise ProblemError(
+                400, "Too many points", f"`points` is {points}; ask for 1 to {MAX_POINTS}, or for a shorter range."
+            )
+        interval_s = await self._require_servers(server_ids)
+        chosen = plan(start, end, points, now, interval_s)
+        statement, parameters = series_statement(measurement, field, chosen, server_ids, labels, aggregate, group_by)
+        rows = await self._database.fetch(statement, *parameters)
+        keys = ["server_id", *measurement.label_names] if aggregate is None else list(group_by or ())
+        return MetricSeries(
+            metric=metric,
+            unit=field.unit,
+            tier=chosen.tier,
+            bucket_seconds=chosen.bucket_seconds,
+            series=[_series(measurement, keys, values, list(same), chosen) for values, same in _by_key(rows, keys)],
+        )
+
+    async def _require_servers(self, server_ids: Sequence[int]) -> float:
+        """Raise 404 for the first server that does not exist; return the longest collection interval, in seconds."""
+        rows = [row async for row in self._queries.find_intervals(self._database, server_ids=list(server_ids))]
+        known = {row["id"] for row in rows}
+        for server_id in server_ids:
+            if server_id not in known:
+                raise not_found("server", server_id)
+        return max((row["interval_s"] for row in rows), default=5.0)
+
+
+def _metric(metric: str) -> tuple[Measurement, Field]:
+    found = find_metric(metric)
+    if found is None:
+        near = difflib.get_close_matches(metric, metric_names(), n=5, cutoff=0.4)
+        advice = f"Near it are: {', '.join(near)}." if near else "`GET /api/v1/metrics/catalog` lists all."
+        raise ProblemError(404, "Unknown metric", f"There is no metric {metric[:100]!r}. {advice}")
+    return found
+
+
+def _check_labels(measurement: Measurement, labels: Mapping[str, str], group_by: Sequence[str] | None) -> None:
+    known = ", ".join(measurement.label_names) or "none"
+    for name in labels:
+        if label_named(measurement, name) is None:
+            raise ProblemError(
+                400, "Unknown label", f"{measurement.name} has no label {name[:100]!r}; its labels are: {known}."
+            )
+    for name in group_by or ():
+        if name != "server_id" and label_named(measurement, name) is None:
+            raise ProblemError(
+                400,
+                "Unknown label",
+                f"`group_by` names {name[:100]!r}; {measurement.name} can be grouped by server_id and: {known}.",
+            )
+
+
+def _range(start: datetime, end: datetime | None, now: datetime) -> tuple[datetime, datetime]:
+    start = start if start.tzinfo else start.replace(tzinfo=UTC)
+    end = now if end is None else end if end.tzinfo else end.replace(tzinfo=UTC)
+    if start >= end:
+        raise ProblemError(
+            400,
+            "Reversed range",
+            f"`start` ({start.isoformat()}) is not before `end` ({end.isoformat()}); exchange them.",
+        )
+    if start.year < 2000 or end > now + timedelta(days=366):
+        raise ProblemError(400, "Range out of bounds", "`start` must not be before 2000, `end` not over a year ahead.")
+    return start, end
+
+
+def _by_key(rows: list[Record], keys: list[str]) -> Any:
+    return groupby(rows, key=lambda row: tuple(row[key] for key in keys))
+
+
+def _series(
+    measurement: Measurement, keys: list[str], values: tuple[Any, ...], rows: list[Record], chosen: Plan
+) -> Series:
+    named = dict(zip(keys, values, strict=True))
+    server_id = named.pop("server_id", None)
+    for label in measurement.labels:
+        if label.type == "jsonb" and label.name in named:
+            named[label.name] = msgspec.json.decode(named[label.name])
+    times = [row["bucket"] for row in rows]
+    columns: list[list[float | None]] = [[row[name] for row in rows] for name in ("avg", "min", "max")]
+    for place in reversed(_holes(times, chosen)):
+        times.insert(place, times[place - 1] + timedelta(seconds=chosen.bucket_seconds))
+        for column in columns:
+            column.insert(place, None)
+    return Series(server_id, named, times, *columns)
+
+
+def _holes(times: list[datetime], chosen: Plan) -> list[int]:
+    """Places before which readings are missing. A hole is marked by one empty point, enough to break a line."""
+    steps = [(later - earlier).total_seconds() for earlier, later in pairwise(times)]
+    if not steps:
+        return []
+    if chosen.tier == "raw" and not chosen.regroup:
+        usual = max(chosen.bucket_seconds, median_low(steps)) * GAP_FACTOR
+    else:
+        usual = chosen.bucket_seconds * 1.5
+    return [place for place, step in enumerate(steps, 1) if step > usual]

@@ -1,0 +1,99 @@
+"""``/metrics``: catalogue, latest, history, query. Thin: what is decided is decided in `reader` and `planner`."""
+
+from datetime import datetime
+from typing import Annotated, Any
+
+import msgspec
+from litestar import Router, get
+from litestar.di import NamedDependency
+from litestar.params import Parameter
+
+from chatops_backend.accounts.access import allow
+from chatops_backend.database.interface import Database
+from chatops_backend.database.queries import load_queries
+from chatops_backend.metrics.reader import MetricReader
+from chatops_backend.metrics.statements import Aggregate
+from chatops_backend.problems import ProblemError
+from chatops_protocol.catalog import MEASUREMENTS
+from chatops_protocol.resources import Catalog, CatalogMetric, MetricSeries
+
+DEFAULT_POINTS = 500
+MAX_SERVERS = 2_000
+
+Metric = Annotated[str, Parameter(description="`measurement.field`, for example `host.cpu_percent`")]
+Labels = Annotated[str, Parameter(description='Label filter, a JSON object: `{"mountpoint": "/"}`')]
+Points = Annotated[int, Parameter(description="About how many points; the answer has up to twice as many")]
+ServerId = Annotated[int, Parameter(ge=1, le=2**31 - 1)]
+
+
+@get("/catalog", opt=allow("viewer"))
+async def get_catalog() -> Catalog:
+    """Every metric there is, with unit, meaning and labels."""
+    return Catalog(
+        [
+            CatalogMetric(f"{m.name}.{f.name}", m.name, f.name, f.unit, f.description, list(m.label_names))
+            for m in MEASUREMENTS
+            for f in m.fields
+        ]
+    )
+
+
+@get("/{server_id:int}/latest", opt=allow("viewer"))
+async def get_latest(server_id: ServerId, metric_reader: NamedDependency[MetricReader]) -> dict[str, Any]:
+    """The newest reading of every measurement of one server."""
+    return await metric_reader.latest(server_id)
+
+
+@get("/{server_id:int}/history", opt=allow("viewer"))
+async def get_history(
+    server_id: ServerId,
+    metric: Metric,
+    start: datetime,
+    metric_reader: NamedDependency[MetricReader],
+    end: datetime | None = None,
+    points: Points = DEFAULT_POINTS,
+    labels: Labels = "{}",
+) -> MetricSeries:
+    """One metric of one server over a range, from the tier that fits the number of points."""
+    return await metric_reader.read(metric, [server_id], start, end, points, _labels(labels))
+
+
+@get("/query", opt=allow("viewer"))
+async def query(
+    metric: Metric,
+    start: datetime,
+    metric_reader: NamedDependency[MetricReader],
+    database: NamedDependency[Database],
+    server_ids: Annotated[
+        list[int] | None, Parameter(query="server_id", description="May be given several times")
+    ] = None,
+    tag: Annotated[str | None, Parameter(max_length=64, description="All servers with this tag")] = None,
+    end: datetime | None = None,
+    points: Points = DEFAULT_POINTS,
+    labels: Labels = "{}",
+    aggregate: Annotated[Aggregate | None, Parameter(description="Make one series of each group")] = None,
+    group_by: Annotated[
+        list[str] | None, Parameter(description="`server_id` and label names; needs `aggregate`")
+    ] = None,
+) -> MetricSeries:
+    """One metric of several servers, named by id or tag. No server named is no series: an empty choice is not all."""
+    if group_by and aggregate is None:
+        raise ProblemError(400, "Aggregate missing", "`group_by` needs `aggregate`: avg, min, max or sum.")
+    chosen = dict.fromkeys(server_ids or [])
+    if tag is not None:
+        chosen |= dict.fromkeys(await load_queries("metrics").find_tagged(database, tag=tag))
+    if len(chosen) > MAX_SERVERS or any(not 1 <= server_id < 2**31 for server_id in chosen):
+        raise ProblemError(400, "Servers not usable", f"Name up to {MAX_SERVERS} servers by their ids.")
+    return await metric_reader.read(metric, list(chosen), start, end, points, _labels(labels), aggregate, group_by)
+
+
+def _labels(text: str) -> dict[str, str]:
+    try:
+        return msgspec.json.decode(text, type=dict[str, str])
+    except msgspec.MsgspecError as error:
+        raise ProblemError(
+            400, "Labels not readable", f'`labels` must be a JSON object of strings, as {{"mountpoint": "/"}}: {error}'
+        ) from None
+
+
+route_handlers = [Router("/metrics", route_handlers=[get_catalog, get_latest, get_history, query])]

@@ -1,0 +1,83 @@
+"""Runs the backend under uvicorn until it is told to stop. Used by `chatops server`."""
+
+import asyncio
+import contextlib
+import logging
+import signal
+import socket
+from collections.abc import Iterator
+
+import uvicorn
+
+from chatops_backend.accounts.first_run import ensure_first_administrator
+from chatops_backend.app import create_app
+from chatops_backend.database.migrations import migrate
+from chatops_backend.database.open import open_database
+from chatops_backend.settings import Settings, SettingsError, prepare_data_dir
+from chatops_protocol.agent_messages import MAX_FRAME_BYTES
+
+log = logging.getLogger(__name__)
+
+GRACE_S = 3
+
+
+async def serve(settings: Settings) -> None:
+    """Open and migrate the database, then serve; returns after SIGINT or SIGTERM.
+
+    Raises `SettingsError`, `DatabaseError`, or what made a task fail that must run.
+    """
+    prepare_data_dir(settings.data_dir)
+    with contextlib.closing(listen(settings.host, settings.port)) as listener:
+        async with open_database(settings) as database:
+            await migrate(database, report=lambda line: log.info("applying %s", line))
+            password = await ensure_first_administrator(database, settings)
+            if password is not None:
+                # To the terminal, not into a log that is kept.
+                print(f"administrator {settings.admin_username}, password {password}", flush=True)  # noqa: T201
+            failures: list[BaseException] = []
+
+            def stop(error: BaseException | None = None) -> None:
+                server.should_exit = True
+                if error is not None:
+                    failures.append(error)
+
+            server = _Server(
+                uvicorn.Config(
+                    create_app(settings, database, stop),
+                    ws="websockets-sansio",
+                    ws_max_size=MAX_FRAME_BYTES,
+                    ws_per_message_deflate=False,
+                    proxy_headers=False,
+                    server_header=False,
+                    access_log=False,
+                    log_config=None,
+                    timeout_graceful_shutdown=GRACE_S,
+                )
+            )
+            for number in (signal.SIGINT, signal.SIGTERM):
+                asyncio.get_running_loop().add_signal_handler(number, stop)
+            await server.serve(sockets=[listener])
+            if failures:
+                raise failures[0]
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A bound socket. Raises `SettingsError` when the port is taken or the address is not this machine's."""
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        listener = socket.socket(family, socket.SOCK_STREAM)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+        listener.listen(2048)
+    except OSError as error:
+        raise SettingsError(
+            f"cannot listen on {host}:{port} ({error.strerror}); stop what uses it, or set CHATOPS_HOST or CHATOPS_PORT"
+        ) from error
+    return listener
+
+
+class _Server(uvicorn.Server):
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        # uvicorn would raise the signal again after serving, and the database would not be closed.
+        yield

@@ -1,0 +1,212 @@
+"""`chatops up`: everything on this machine, from one terminal.
+
+Starts database, backend, dashboard and an agent for this host as processes of their own, tells what it does as it does
+it, restarts what dies, and stops all on Ctrl-C. It holds no data and serves nothing itself.
+"""
+
+import asyncio
+import os
+import signal
+import socket
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import click
+import httpx
+
+from chatops_backend.accounts.first_run import ensure_first_administrator
+from chatops_backend.database.interface import DatabaseError
+from chatops_backend.database.migrations import migrate
+from chatops_backend.database.open import open_database
+from chatops_backend.servers.local_server import ensure_local_server
+from chatops_backend.settings import Settings, SettingsError, load_or_create_secret_key, prepare_data_dir
+
+START_TIMEOUT_S = 60.0
+STOP_TIMEOUT_S = 9.0
+MAX_BACKOFF_S = 30.0
+# A part that ran so long has recovered: its next death starts the back-off anew.
+STABLE_S = 60.0
+
+
+@click.command()
+def up() -> None:
+    """Run database, backend, dashboard and an agent for this host, until Ctrl-C."""
+    settings = Settings.from_environment()
+    sys.exit(asyncio.run(_Supervisor(settings).run()))
+
+
+@dataclass
+class _Part:
+    name: str
+    command: list[str]
+    environment: Mapping[str, str]
+    ready_url: str | None = None
+    process: asyncio.subprocess.Process | None = None
+    output: list[asyncio.Task[None]] = field(default_factory=list)
+
+
+class _Supervisor:
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._stopping = asyncio.Event()
+        self._parts: list[_Part] = []
+
+    async def run(self) -> int:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, self._stopping.set)
+        started = asyncio.create_task(self._start())
+        stopping = asyncio.create_task(self._stopping.wait())
+        try:
+            await asyncio.wait({started, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            if started.done():
+                started.result()
+                await stopping
+            else:
+                started.cancel()
+        finally:
+            stopping.cancel()
+            await self._stop()
+        return 0
+
+    async def _start(self) -> None:
+        settings = self._settings
+        prepare_data_dir(settings.data_dir)
+        for port, name in ((settings.port, "CHATOPS_PORT"), (settings.dashboard_port, "CHATOPS_DASHBOARD_PORT")):
+            _require_free(settings.host, port, name)
+        api = f"http://{_reachable(settings.host)}:{settings.port}"
+        dashboard = f"http://{_reachable(settings.host)}:{settings.dashboard_port}"
+        secret = load_or_create_secret_key(settings)
+        say("opening the database (the first start installs and creates it, which takes a moment)")
+        async with open_database(settings) as database:
+            applied = await migrate(database, report=lambda line: say(f"  {line}"))
+            say(f"schema is up to date ({applied} migrations applied now)")
+            password = await ensure_first_administrator(database, settings)
+            agent_key = await ensure_local_server(database, settings.data_dir, socket.gethostname())
+        environment = {
+            **os.environ,
+            "CHATOPS_DATA_DIR": str(settings.data_dir),
+            "CHATOPS_HOST": settings.host,
+            "CHATOPS_PORT": str(settings.port),
+            "CHATOPS_DASHBOARD_PORT": str(settings.dashboard_port),
+            "CHATOPS_SECRET_KEY": secret,
+            "CHATOPS_API_URL": settings.api_url or api,
+        }
+        own = [sys.executable, "-m", "chatops_cli"]
+        agent = {
+            "CHATOPS_API_URL": api,
+            "CHATOPS_API_KEY": agent_key,
+            "CHATOPS_SPOOL_DIR": os.environ.get("CHATOPS_SPOOL_DIR") or str(settings.data_dir / "spool"),
+        }
+        # What the agent has no use for it is not given.
+        without_secrets = {
+            name: value
+            for name, value in environment.items()
+            if name not in ("CHATOPS_SECRET_KEY", "CHATOPS_ADMIN_PASSWORD", "CHATOPS_DATABASE_URL")
+        }
+        if settings.database_url is None:
+            await self._add(_Part("database", [*own, "db"], environment))
+        await self._add(_Part("backend", [*own, "server"], environment, f"{api}/ready"))
+        await self._add(_Part("dashboard", [*own, "dashboard"], without_secrets, f"{dashboard}/ready"))
+        await self._add(_Part("agent", [*own, "agent"], {**without_secrets, **agent}))
+        words = f"ready: dashboard {dashboard}  api {api}"
+        if password is not None:
+            words += f"  log in as {settings.admin_username} with password {password} (shown this once)"
+        click.echo(words)
+
+    async def _add(self, part: _Part) -> None:
+        """Start a part, wait until it answers, and keep it running from then on."""
+        say(f"starting {part.name}")
+        self._parts.append(part)
+        await self._launch(part)
+        deadline = time.monotonic() + START_TIMEOUT_S
+        async with httpx.AsyncClient(trust_env=False, timeout=2.0) as client:
+            while part.ready_url is not None and not await _answers(client, part.ready_url):
+                if part.process is not None and part.process.returncode is not None:
+                    raise DatabaseError(f"{part.name} ended at start; its own message stands above")
+                if time.monotonic() > deadline:
+                    raise DatabaseError(f"{part.name} did not answer within {START_TIMEOUT_S:.0f} s")
+                await asyncio.sleep(0.1)
+        part.output.append(asyncio.create_task(self._keep_running(part)))
+
+    async def _launch(self, part: _Part) -> None:
+        part.process = await asyncio.create_subprocess_exec(
+            *part.command,
+            env=dict(part.environment),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+            # Ctrl-C shall reach the supervisor alone, which then stops the parts in order.
+            start_new_session=True,
+        )
+        if part.process.stdout is not None:
+            part.output.append(asyncio.create_task(_relay(part.name, part.process.stdout)))
+
+    async def _keep_running(self, part: _Part) -> None:
+        backoff = 0.5
+        while part.process is not None:
+            started = time.monotonic()
+            code = await part.process.wait()
+            if self._stopping.is_set():
+                return
+            if time.monotonic() - started > STABLE_S:
+                backoff = 0.5
+            say(f"{part.name} ended (exit code {code}); starting it again in {backoff:g} s")
+            await asyncio.sleep(backoff)
+            backoff = min(MAX_BACKOFF_S, backoff * 2)
+            await self._launch(part)
+
+    async def _stop(self) -> None:
+        """Stop the parts, those that depend on others first; by force what takes too long."""
+        self._stopping.set()
+        deadline = time.monotonic() + STOP_TIMEOUT_S
+        for part in reversed(self._parts):
+            process = part.process
+            if process is None or process.returncode is not None:
+                continue
+            say(f"stopping {part.name}")
+            process.terminate()
+            try:
+                await asyncio.wait_for(process.wait(), max(0.5, deadline - time.monotonic()))
+            except TimeoutError:
+                say(f"{part.name} does not stop and is killed")
+                process.kill()
+                await process.wait()
+        for part in self._parts:
+            for task in part.output:
+                task.cancel()
+        if self._parts:
+            say("stopped")
+
+
+def say(words: str) -> None:
+    click.echo(f"chatops: {words}", err=True)
+
+
+async def _relay(name: str, stream: asyncio.StreamReader) -> None:
+    while line := await stream.readline():
+        click.echo(f"{name}: {line.decode(errors='replace').rstrip()}", err=True)
+
+
+async def _answers(client: httpx.AsyncClient, url: str) -> bool:
+    try:
+        return (await client.get(url)).status_code == 200
+    except httpx.HTTPError:
+        return False
+
+
+def _require_free(host: str, port: int, setting: str) -> None:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            raise SettingsError(
+                f"port {port} of {host} cannot be used ({error.strerror}); stop what uses it, or set {setting}"
+            ) from error
+
+
+def _reachable(host: str) -> str:
+    return "127.0.0.1" if host in ("0.0.0.0", "::") else host  # noqa: S104 - compared, not bound

@@ -1,0 +1,42 @@
+-- name: open_stream$
+-- The last committed sequence of a spool, which is 0 when it is new.
+WITH opened AS (
+    INSERT INTO chatops.stream_marks (server_id, stream, last_sequence, received_at)
+    VALUES (:server_id, :stream, 0, now())
+    ON CONFLICT (server_id, stream) DO NOTHING
+    RETURNING last_sequence
+)
+SELECT last_sequence FROM opened
+UNION ALL
+SELECT last_sequence FROM chatops.stream_marks WHERE server_id = :server_id AND stream = :stream
+LIMIT 1;
+
+-- name: advance_marks$
+-- Compare-and-set of many marks at once; returns how many still stood where expected.
+WITH advanced AS (
+    UPDATE chatops.stream_marks AS mark
+       SET last_sequence = step.following, received_at = now()
+      FROM unnest(:server_ids::integer[], :streams::text[], :expected::bigint[], :following::bigint[])
+           AS step (server_id, stream, expected, following)
+     WHERE mark.server_id = step.server_id AND mark.stream = step.stream AND mark.last_sequence = step.expected
+    RETURNING 1
+)
+SELECT count(*) FROM advanced;
+
+-- name: read_marks
+-- The marks as they stand, for the streams asked for.
+SELECT mark.server_id, mark.stream, mark.last_sequence
+  FROM chatops.stream_marks AS mark
+  JOIN unnest(:server_ids::integer[], :streams::text[]) AS wanted (server_id, stream) USING (server_id, stream);
+
+-- name: record_connection_event!
+-- One line of a server's connection history.
+INSERT INTO chatops.connection_events (time, server_id, event, detail, address)
+VALUES (now(), :server_id, :event, :detail, :address);
+
+-- name: describe_agent!
+-- What the agent says of itself when it connects.
+UPDATE chatops.servers
+   SET agent_version = :agent_version, platform = :platform, interval_s = :interval_s
+ WHERE id = :server_id
+   AND (agent_version, platform, interval_s) IS DISTINCT FROM (:agent_version, :platform, :interval_s);

@@ -1,0 +1,11 @@
+-- name: server_exists$
+-- True for a server that exists.
+SELECT true FROM chatops.servers WHERE id = :server_id;
+
+-- name: find_intervals
+-- The collection intervals of those servers that exist.
+SELECT id, interval_s FROM chatops.servers WHERE id = ANY(:server_ids::integer[]);
+
+-- name: find_tagged$
+-- The ids of the servers with a tag.
+SELECT coalesce(array_agg(id ORDER BY id), '{}') FROM chatops.servers WHERE tags @> ARRAY[:tag]::text[];
