@@ -26,12 +26,14 @@ COMMANDS: dict[str, Command] = {
     "agent": Command("chatops_agent.cli", "agent", "chatops_agent", "", "Send this host's metrics to a backend."),
     "migrate": Command("chatops_backend.cli", "migrate", "chatops_backend", "server", "Bring the database up to date."),
     "db": Command("chatops_backend.cli", "db", "chatops_backend", "server", "Run the embedded database alone."),
-    "user": Command("chatops_backend.admin_cli", "user", "chatops_backend", "server", "Add, list and change people."),
+    "user": Command(
+        "chatops_backend.accounts.cli", "user", "chatops_backend", "server", "Add, list and change people."
+    ),
     "key": Command(
-        "chatops_backend.admin_cli", "key", "chatops_backend", "server", "Add, list and revoke agents' keys."
+        "chatops_backend.servers.cli", "key", "chatops_backend", "server", "Add, list and revoke agents' keys."
     ),
     "server-add": Command(
-        "chatops_backend.admin_cli",
+        "chatops_backend.servers.cli",
         "server_add",
         "chatops_backend",
         "server",
