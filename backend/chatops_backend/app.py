@@ -19,8 +19,7 @@ from chatops_backend.accounts import routes as account_routes
 from chatops_backend.accounts.access import allow_anyone, require_access, verify_routes
 from chatops_backend.accounts.service import STATE_KEY as ACCOUNTS
 from chatops_backend.accounts.service import create_account_service, provide_accounts
-
-# W from chatops_backend.agent_wheel import routes as agent_wheel_routes
+from chatops_backend.agent_wheel import routes as agent_wheel_routes
 from chatops_backend.database.interface import Database
 from chatops_backend.database.job_runner import JobRunner
 from chatops_backend.ingest import routes as ingest_routes
@@ -78,7 +77,7 @@ def create_app(
                     *metrics_routes.route_handlers,
                     *live_routes.route_handlers,
                     *ingest_routes.route_handlers,
-                    # W                     *agent_wheel_routes.route_handlers,
+                    *agent_wheel_routes.route_handlers,
                 ],
             ),
             *health.route_handlers,
