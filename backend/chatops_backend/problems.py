@@ -84,6 +84,12 @@ def _from_msgspec(_: Request[Any, Any, Any], error: msgspec.ValidationError) -> 
     )
 
 
+def _from_undecodable(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
+    """What msgspec raises, beside its own errors, for text that is not UTF-8 and for bottomless nesting."""
+    log.info("%s %s could not be decoded: %s", request.method, request.url.path, type(error).__name__)
+    return respond(Problem("The request is not valid", 400, "Send JSON in UTF-8, not nested more than a few levels."))
+
+
 def _from_text(_: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
     return respond(
         Problem("The request is not valid", 400, "Remove the NUL characters from the text and send it again.")
@@ -123,6 +129,8 @@ exception_handlers: ExceptionHandlersMap = {
     ValidationException: _from_validation,
     HTTPException: _from_http_exception,
     msgspec.ValidationError: _from_msgspec,
+    UnicodeDecodeError: _from_undecodable,
+    RecursionError: _from_undecodable,
     asyncpg.CharacterNotInRepertoireError: _from_text,
     asyncpg.UntranslatableCharacterError: _from_text,
     asyncpg.DeadlockDetectedError: _from_deadlock,

@@ -53,6 +53,7 @@ def build_app(passwords: Passwords) -> BuildApp:
             dependencies={
                 "database": Provide(lambda: database, sync_to_thread=False),
                 "settings": Provide(lambda: settings, sync_to_thread=False),
+                "accounts": Provide(service.provide_accounts, sync_to_thread=False),
             },
             guards=[access.require_access],
             exception_handlers=problems.exception_handlers,
@@ -75,7 +76,7 @@ def accounts(app: Litestar) -> AccountService:
     return app.state[service.STATE_KEY]
 
 
-def client_of(app: Litestar, access_token: str | None = None, address: str = "127.0.0.1") -> httpx.AsyncClient:
+def open_client(app: Litestar, access_token: str | None = None, address: str = "127.0.0.1") -> httpx.AsyncClient:
     return httpx.AsyncClient(
         transport=httpx.ASGITransport(app, client=(address, 40_000)),
         base_url="http://backend/api/v1",
@@ -84,8 +85,14 @@ def client_of(app: Litestar, access_token: str | None = None, address: str = "12
 
 
 @pytest.fixture
+def client_of() -> Callable[..., httpx.AsyncClient]:
+    """A function that opens a client of an application, from an address of its own."""
+    return open_client
+
+
+@pytest.fixture
 async def anonymous(app: Litestar) -> AsyncIterator[httpx.AsyncClient]:
-    async with client_of(app) as client:
+    async with open_client(app) as client:
         yield client
 
 
@@ -118,15 +125,13 @@ async def new_person(app: Litestar, database: Database, passwords: Passwords) ->
                 CreateUserRequest(username=username, password=PASSWORD, role=role),
                 await passwords.hash(PASSWORD),
             )
-        async with client_of(target) as client:
+        async with open_client(target) as client:
             answer = await client.post("/auth/login", json={"username": username, "password": PASSWORD})
         assert answer.status_code == 200, answer.text
         tokens = answer.json()
-        api = client_of(target, tokens["access_token"])
+        api = open_client(target, tokens["access_token"])
         clients.append(api)
-        return Person(
-            tokens["user"]["id"], username, PASSWORD, tokens["access_token"], tokens["refresh_token"], api
-        )
+        return Person(tokens["user"]["id"], username, PASSWORD, tokens["access_token"], tokens["refresh_token"], api)
 
     yield make
     for client in clients:

@@ -3,13 +3,12 @@
 from typing import Any
 
 from litestar import Request, Router, get, post, put
-from litestar.di import Provide
 from litestar.params import JSONBody
 
 from chatops_backend.accounts import user_routes, users
 from chatops_backend.accounts.access import allow, allow_anyone, optional_person
 from chatops_backend.accounts.principals import Principal
-from chatops_backend.accounts.service import Accounts, provide_accounts
+from chatops_backend.accounts.service import Accounts
 from chatops_protocol.resources import (
     ChangePasswordRequest,
     LoginRequest,
@@ -64,13 +63,11 @@ def _address(request: Request[Any, Any, Any]) -> str | None:
     return request.client.host if request.client is not None else None
 
 
-dependencies = {"accounts": Provide(provide_accounts, sync_to_thread=False)}
 route_handlers = [
     Router(
         "/auth",
         route_handlers=[login, refresh, logout, change_password, read_me, update_me],
-        dependencies=dependencies,
         tags=["accounts"],
     ),
-    Router("/users", route_handlers=user_routes.handlers, dependencies=dependencies, tags=["accounts"]),
+    Router("/users", route_handlers=user_routes.handlers, tags=["accounts"]),
 ]

@@ -174,7 +174,7 @@ Accounts = NamedDependency[AccountService]
 
 
 def provide_accounts(state: State) -> AccountService:
-    """Litestar dependency `accounts`: what `app.py` put into the application's state."""
+    """Litestar dependency `accounts` of the whole application: what `app.py` put into its state."""
     service = state[STATE_KEY]
     assert isinstance(service, AccountService)
     return service

@@ -54,7 +54,7 @@ async def authenticate_socket(socket: Socket, accounts: AccountService, minimum:
         raise _unauthenticated(f"the first message must come within {AUTHENTICATE_WITHIN_S:g} s") from None
     try:
         token = decode_from_person(text).access_token
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         raise _unauthenticated('the first message must be {"type": "auth", "access_token": …}') from None
     principal = await accounts.authenticate(token)
     if principal is None:

@@ -85,6 +85,8 @@ class AccessTokens:
             raise InvalidTokenError
         if not claims.iat - LEEWAY_S <= self._clock() < claims.exp + LEEWAY_S:
             raise InvalidTokenError
+        if claims.exp - claims.iat > ACCESS_TOKEN_S:
+            raise InvalidTokenError
         return claims
 
 
