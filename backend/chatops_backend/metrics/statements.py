@@ -47,11 +47,11 @@ def series_statement(
     chosen = [_quoted(key) for key in group_by or ()]
     by = ", ".join([*chosen, "bucket"])
     lower, upper = ("sum", "sum") if aggregate == "sum" else ("min", "max") if aggregate == "avg" else (aggregate,) * 2
-    return (
+    combined = (
         f"SELECT {by}, {aggregate}(avg) AS avg, {lower}(min) AS min, {upper}(max) AS max "  # noqa: S608
-        f"FROM ({statement}) AS series GROUP BY {by} ORDER BY {by}",
-        parameters,
+        f"FROM ({statement}) AS series GROUP BY {by} ORDER BY {by}"
     )
+    return combined, parameters
 
 
 def latest_statement(measurement: Measurement) -> str:

@@ -26,7 +26,7 @@ async def test_two_runs_at_once_apply_each_migration_once(new_settings) -> None:
 
 async def test_an_edited_migration_is_refused(database: Database) -> None:
     first, *rest = read_migrations()
-    with pytest.raises(DatabaseError, match="0001_accounts_and_servers.sql was edited"):
+    with pytest.raises(DatabaseError, match=r"0001_accounts_and_servers\.sql was edited"):
         await migrate(database, [replace(first, text=first.text + "-- later\n"), *rest])
 
 
