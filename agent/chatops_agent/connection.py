@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from websockets.asyncio.client import connect
+from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from chatops_agent.backoff import Backoff
@@ -31,6 +31,7 @@ PING_EVERY_S = PONG_WITHIN_S = 10.0
 CLOSE_WITHIN_S = 2.0
 STABLE_AFTER_S = 10.0
 SAY_AGAIN_AFTER_S = 600.0
+GOING_AWAY = 1001
 MAX_MESSAGE_BYTES = 65_536  # what the backend sends is small
 
 # The library logs whole messages, the key among them, at DEBUG; what goes wrong it raises as well.
@@ -85,9 +86,9 @@ class Connection:
     async def _connect_once(self) -> Outcome:
         self._sender.was_welcome = False
         try:
-            async with self._open() as socket:
-                self._counters.connections += 1
-                await self._sender.run(socket, self._hello())
+            socket = await self._open()
+            self._counters.connections += 1
+            await self._talk(socket)
         except ConnectionClosed as closed:
             return _closed(closed, self._settings)
         except ssl.SSLCertVerificationError as error:
@@ -107,6 +108,16 @@ class Connection:
         except Exception as error:  # nothing that a network can do may end the agent
             return Outcome(f"no connection to {self._settings.url}: {type(error).__name__}: {error}")
         return Outcome("the connection ended")
+
+    async def _talk(self, socket: ClientConnection) -> None:
+        code = GOING_AWAY
+        try:
+            await self._sender.run(socket, self._hello())
+        except ProtocolError:
+            code = messages.CLOSE_PROTOCOL_ERROR
+            raise
+        finally:
+            await socket.close(code)
 
     def _open(self) -> connect:
         return DirectConnect(

@@ -48,6 +48,7 @@ class Spool:
         self._losses = Losses(counters)
         self._failing = False
         self.generation = 0
+        self.closed = False
         self._lock = _lock_directory(directory)
         try:
             self._use(_existing(directory) or make_first(directory))
@@ -260,6 +261,7 @@ class Spool:
             self._delete_settled()
             spool_file.write_mark(self._connection, Mark(self._next - 1, closed=True))
         finally:
+            self.closed = True
             self._connection.close()
             os.close(self._lock)
 

@@ -89,12 +89,13 @@ def open_spool_file(path: Path) -> sqlite3.Connection:
 
 def _check_structure(connection: sqlite3.Connection) -> None:
     problem = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
-    if problem != "ok":
-        raise SpoolDamagedError(str(problem))
+    if problem != b"ok":
+        raise SpoolDamagedError(problem.decode("utf-8", "replace").replace("\n", " "))
 
 
 def _connect(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=BUSY_S)
+    connection.text_factory = bytes  # we store no text; what looks like it is a damaged value, found by its checksum
     try:
         connection.execute("PRAGMA journal_mode=WAL")
         # FULL: the frame is on disk when `append` returns, even if the power fails then.

@@ -71,6 +71,9 @@ def _copy(damaged: Path, new: sqlite3.Connection, layout: Layout, is_late: Calla
         with contextlib.closing(
             sqlite3.connect(f"{damaged.as_uri()}?mode=ro", uri=True, isolation_level=None, timeout=spool_file.BUSY_S)
         ) as old:
+            old.text_factory = bytes
+            # Without it SQLite reads nothing of a file that is shorter than its header says.
+            old.execute("PRAGMA writable_schema=ON")
             return _copy_rows(old, new, layout, is_late)
     except sqlite3.Error:
         return Saved(0, None)

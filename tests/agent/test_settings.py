@@ -1,0 +1,95 @@
+"""Settings of the agent: what is refused and what the refusal says."""
+
+from pathlib import Path
+
+import pytest
+
+from chatops_agent.settings import Settings, SettingsError
+
+KEY = "chatops_agent_canary"
+
+
+def settings(**changes: str) -> Settings:
+    return Settings.from_environment(
+        {
+            "CHATOPS_API_URL": "https://chatops.example.org",
+            "CHATOPS_API_KEY": KEY,
+            "CHATOPS_SPOOL_DIR": "/spool",
+            **changes,
+        }
+    )
+
+
+@pytest.mark.parametrize(
+    ("api_url", "url", "through_proxy"),
+    [
+        ("https://chatops.example.org", "wss://chatops.example.org/api/v1/agents/ws", True),
+        ("https://10.0.0.1:8443/", "wss://10.0.0.1:8443/api/v1/agents/ws", True),
+        ("https://example.org/chatops", "wss://example.org/chatops/api/v1/agents/ws", True),
+        ("http://127.0.0.1:8000", "ws://127.0.0.1:8000/api/v1/agents/ws", False),
+        ("http://localhost:8000", "ws://localhost:8000/api/v1/agents/ws", False),
+        ("http://[::1]:8000", "ws://[::1]:8000/api/v1/agents/ws", False),
+    ],
+)
+def test_the_backends_address_becomes_the_sockets(api_url: str, url: str, through_proxy: bool) -> None:
+    made = settings(CHATOPS_API_URL=api_url)
+    assert (made.url, made.through_proxy) == (url, through_proxy)
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["example.org", "10.0.0.1", "0.0.0.0", "127.0.0.1.example.org", "localhost.example.org", "[2001:db8::1]", "127.1"],
+)
+def test_plain_http_to_another_host_is_refused(host: str) -> None:
+    with pytest.raises(SettingsError, match="unencrypted; use https"):
+        settings(CHATOPS_API_URL=f"http://{host}:8000")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "says"),
+    [
+        ("CHATOPS_API_URL", "", "is not set"),
+        ("CHATOPS_API_URL", "ftp://example.org", "must look like"),
+        ("CHATOPS_API_URL", "example.org:8000", "must look like"),
+        ("CHATOPS_API_URL", "https://example.org:99999", "is not an address"),
+        ("CHATOPS_API_URL", "https://user:secret@example.org", "must not contain a user name"),
+        ("CHATOPS_API_URL", "https://example.org/?key=1", "must look like"),
+        ("CHATOPS_API_KEY", "", "create a key"),
+        ("CHATOPS_API_KEY", "two words", "copy it again"),
+        ("CHATOPS_INTERVAL", "soon", "from 1 to 3600"),
+        ("CHATOPS_INTERVAL", "0.1", "from 1 to 3600"),
+        ("CHATOPS_INTERVAL", "nan", "from 1 to 3600"),
+        ("CHATOPS_PROCESS_INTERVAL", "-1", "from 1 to 3600"),
+        ("CHATOPS_SPOOL_MAX_BYTES", "12", "or more"),
+        ("CHATOPS_SPOOL_MAX_BYTES", "1 GB", "whole number"),
+        ("CHATOPS_CA_FILE", "/does/not/exist", "not a readable file"),
+    ],
+)
+def test_a_wrong_value_is_refused_in_one_line_that_names_it(name: str, value: str, says: str) -> None:
+    with pytest.raises(SettingsError, match=says) as refused:
+        settings(**{name: value})
+    assert "\n" not in str(refused.value)
+    assert "secret" not in str(refused.value)
+
+
+def test_a_key_can_come_from_a_file(tmp_path: Path) -> None:
+    file = tmp_path / "key"
+    file.write_text(KEY + "\n")
+    assert settings(CHATOPS_API_KEY="", CHATOPS_API_KEY_FILE=str(file)).api_key == KEY
+    with pytest.raises(SettingsError, match="cannot be read"):
+        settings(CHATOPS_API_KEY="", CHATOPS_API_KEY_FILE=str(tmp_path / "none"))
+
+
+def test_the_key_is_not_in_the_representation() -> None:
+    assert KEY not in repr(settings())
+
+
+def test_processes_are_never_read_more_often_than_the_rest() -> None:
+    assert settings(CHATOPS_INTERVAL="60").process_interval_s == 60
+
+
+def test_the_spool_has_a_place_of_its_own_by_default() -> None:
+    assert settings(CHATOPS_SPOOL_DIR="", STATE_DIRECTORY="/var/lib/private/agent").spool_dir == Path(
+        "/var/lib/private/agent"
+    )
+    assert "chatops-agent" in str(settings(CHATOPS_SPOOL_DIR="").spool_dir)
