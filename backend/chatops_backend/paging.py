@@ -43,7 +43,8 @@ def read_cursor(cursor: str | None, key_type: type[K]) -> K | None:
     if cursor is None:
         return None
     try:
-        return msgspec.json.decode(base64.urlsafe_b64decode(cursor.encode() + b"=="), type=key_type)
+        padded = cursor.encode() + b"=" * (-len(cursor) % 4)
+        return msgspec.json.decode(base64.b64decode(padded, altchars=b"-_", validate=True), type=key_type)
     except ValueError:
         raise ProblemError(
             400, "The cursor is not valid", "Leave `cursor` out to start again, or pass `next_cursor` as it came."
