@@ -10,8 +10,6 @@ from typing import TypeVar
 import asyncpg
 import click
 from msgspec import ValidationError
-from rich.console import Console
-from rich.table import Table
 
 from chatops_backend.database.interface import Database
 from chatops_backend.database.open import open_database
@@ -39,10 +37,8 @@ def with_database(work: Callable[[Database], Awaitable[T]]) -> T:
 
 
 def print_table(headings: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    for heading in headings:
-        table.add_column(heading)
-    for row in rows:
-        table.add_row(*("" if cell is None else str(cell) for cell in row))
-    # Nothing that a person named is read as markup.
-    Console(markup=False, highlight=False, soft_wrap=True).print(table)
+    """Aligned columns, never cut: scripts read them too."""
+    lines = [tuple(headings), *(tuple("" if cell is None else str(cell) for cell in row) for row in rows)]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    for line in lines:
+        click.echo("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())

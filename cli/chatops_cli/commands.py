@@ -40,7 +40,7 @@ COMMANDS: dict[str, Command] = {
         "Add a server and print its agent's key.",
     ),
     "bench": Command("chatops_cli.bench", "bench", "chatops_backend", "server,dashboard", "Run the benchmarks."),
-    "doctor": Command("chatops_backend.doctor", "doctor", "chatops_backend", "server", "Say what is wrong here."),
+    "doctor": Command("chatops_backend.doctor.cli", "doctor", "chatops_backend", "server", "Say what is wrong here."),
 }
 
 

@@ -1,0 +1,1 @@
+"""`chatops doctor`: looks at what ChatOps needs on this machine and says what to do about what is wrong."""
