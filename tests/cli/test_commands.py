@@ -9,6 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from chatops_cli import main
+from chatops_cli.bench import find_checkout
 from chatops_cli.commands import COMMANDS, Command, load_command
 
 
@@ -65,3 +66,12 @@ def test_an_unknown_command_is_wrong_use() -> None:
 
 def test_the_version_is_printed() -> None:
     assert CliRunner().invoke(main, ["--version"]).output.startswith("chatops 0.")
+
+
+def test_benchmarks_are_the_programs_of_a_checkout_and_only_there(tmp_path: Path) -> None:
+    listed = CliRunner().invoke(main, ["bench", "--list"]).output.split()
+    assert "agent_footprint" in listed
+    assert "simulated_agents" not in listed
+    assert CliRunner().invoke(main, ["bench", "nonsense"]).exit_code == 2
+    with pytest.raises(click.ClickException, match="in a checkout"):
+        find_checkout(tmp_path / "site-packages" / "chatops_cli" / "bench.py")
