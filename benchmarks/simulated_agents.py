@@ -23,36 +23,41 @@ from chatops_protocol.agent_messages import (
     decode_to_agent_msgpack,
     encode_msgpack,
 )
-from chatops_protocol.catalog import CPU, DISK, FILESYSTEM, HOST, NETWORK
+from chatops_protocol.catalog import CPU, DISK, FILESYSTEM, HOST, NETWORK, PROCESS
 
 RECONNECT_S = 0.1
 WINDOW = 64
 
-# What a small host with 4 cores, 3 file systems, 2 disks and 2 interfaces sends.
+# What a small host with 4 cores, 3 file systems, 2 disks, 2 interfaces and 20 groups of processes sends. Processes go
+# with every sixth frame only, as the agent's own interval for them has it.
 _SERIES = {
     HOST.name: [()],
     CPU.name: [(str(core),) for core in range(4)],
     FILESYSTEM.name: [(f"/mnt/{n}", f"/dev/vd{n}", "ext4") for n in range(3)],
     DISK.name: [(f"vd{n}",) for n in range(2)],
     NETWORK.name: [(f"eth{n}",) for n in range(2)],
+    PROCESS.name: [(f"program {n}", "root") for n in range(20)],
 }
-_MEASUREMENTS = (HOST, CPU, FILESYSTEM, DISK, NETWORK)
+_MEASUREMENTS = (HOST, CPU, FILESYSTEM, DISK, NETWORK, PROCESS)
+PROCESS_EVERY = 6
 LAYOUT: Layout = {m.name: list(m.columns) for m in _MEASUREMENTS}
-ROWS_PER_FRAME = sum(map(len, _SERIES.values()))
-VALUES_PER_FRAME = sum(len(_SERIES[m.name]) * len(m.fields) for m in _MEASUREMENTS)
+ROWS_PER_FULL_FRAME = sum(map(len, _SERIES.values()))
+VALUES_PER_FULL_FRAME = sum(len(_SERIES[m.name]) * len(m.fields) for m in _MEASUREMENTS)
 
 
 def value(server_id: int, sequence: int, column: int) -> float:
     return server_id * 1_000_000.0 + sequence + column / 64.0
 
 
-def frame(server_id: int, sequence: int, at: float) -> Samples:
+def frame(server_id: int, sequence: int, at: float, *, full: bool = False) -> Samples:
+    """One collection; `full` has every measurement."""
     rows = {
         m.name: [
             [*labels, *(value(server_id, sequence, column) for column in range(len(m.fields)))]
             for labels in _SERIES[m.name]
         ]
         for m in _MEASUREMENTS
+        if full or m is not PROCESS or sequence % PROCESS_EVERY == 0
     }
     return Samples(sequence, at, 1, rows)
 
@@ -79,9 +84,9 @@ class SimulatedAgent:
     _work: asyncio.Event = field(default_factory=asyncio.Event)
     _drained: asyncio.Event = field(default_factory=asyncio.Event)
 
-    def produce(self, server_id: int, at: float | None = None) -> None:
+    def produce(self, server_id: int, at: float | None = None, *, full: bool = False) -> None:
         self.sequence += 1
-        self._spool[self.sequence] = encode_msgpack(frame(server_id, self.sequence, at or time.time()))
+        self._spool[self.sequence] = encode_msgpack(frame(server_id, self.sequence, at or time.time(), full=full))
         self._drained.clear()
         self._work.set()
 

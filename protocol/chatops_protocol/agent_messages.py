@@ -22,6 +22,7 @@ AUTHENTICATE_WITHIN_S = 5.0
 Column = Annotated[str, Meta(min_length=1, max_length=64)]
 # measurement → the columns of its rows, in order.
 Layout = Annotated[dict[Column, Annotated[list[Column], Meta(max_length=128)]], Meta(max_length=64)]
+Sequence = Annotated[int, Meta(ge=1, le=2**63 - 1)]
 # What an agent says of itself; U+0000 is not text.
 ShortText = Annotated[str, Meta(max_length=200, pattern=r"^[^\x00]*$")]
 
@@ -51,7 +52,7 @@ class Samples(Struct, frozen=True, tag="samples"):
     the backend checks each by itself, so that one bad row costs one row.
     """
 
-    sequence: Annotated[int, Meta(ge=1, le=2**63 - 1)]
+    sequence: Sequence
     time: float
     layout: int
     rows: dict[str, list[Any]]

@@ -19,18 +19,17 @@ from prometheus_client import Counter as Metric
 
 from chatops_backend.accounts.sockets import Socket
 from chatops_backend.ingest.frame import ROW_OVERHEAD_BYTES, Frame
-from chatops_backend.ingest.rows import MAX_ROWS_PER_FRAME, Refusals, RowReader
+from chatops_backend.ingest.rows import Refusals, Row, RowReader, decode_rows
 from chatops_backend.ingest.writer import Writer
 from chatops_protocol.agent_messages import (
     CLOSE_PROTOCOL_ERROR,
     CLOSE_UNAUTHENTICATED,
+    Authenticate,
     FramesStored,
     RefusalReason,
     RowsRefused,
-    Samples,
+    Sequence,
     ToAgent,
-    decode_from_agent_json,
-    decode_from_agent_msgpack,
     encode_json,
     encode_msgpack,
 )
@@ -44,6 +43,19 @@ MAX_PENDING_REFUSALS = 100
 SEND_TIMEOUT_S = 30.0
 
 rows_refused = Metric("chatops_ingest_refused_rows_total", "Rows that were not stored", ["reason"])
+
+
+class _ReceivedSamples(msgspec.Struct, frozen=True, tag="samples"):
+    """`Samples` as they come, each measurement's rows still encoded: they are decoded once, by their `RowReader`."""
+
+    sequence: Sequence
+    time: float
+    layout: int
+    rows: dict[str, msgspec.Raw]
+
+
+_decode_json = msgspec.json.Decoder(Authenticate | _ReceivedSamples).decode
+_decode_msgpack = msgspec.msgpack.Decoder(Authenticate | _ReceivedSamples).decode
 
 
 class AgentConnection:
@@ -135,28 +147,26 @@ class AgentConnection:
             await self._writer.put(frame)
 
     def _read(self, message: bytes | str) -> Frame | None:
-        samples = decode_from_agent_json(message) if isinstance(message, str) else decode_from_agent_msgpack(message)
-        if not isinstance(samples, Samples):
+        samples = _decode_json(message) if isinstance(message, str) else _decode_msgpack(message)
+        if not isinstance(samples, _ReceivedSamples):
             return None
-        rows: dict[str, tuple[RowReader, list[tuple[object, ...]]]] = {}
-        stored = 0
+        binary = not isinstance(message, str)
+        rows: dict[str, tuple[RowReader, list[Row]]] = {}
         reason = self._refusal_of(samples)
-        if reason is not None:
-            for name, sent in samples.rows.items():
-                self._refuse(samples.sequence, name, Counter({reason: len(sent)}))
-        else:
-            readers = self._readers[samples.layout]
-            for name, sent in samples.rows.items():
-                reader = readers.get(name)
-                if reader is None:
-                    self._refuse(samples.sequence, name, Counter({"unknown_measurement": len(sent)}))
-                    continue
-                good, refused = reader.read(sent)
-                if refused:
-                    self._refuse(samples.sequence, name, refused)
-                if good:
-                    rows[name] = (reader, good)
-                    stored += len(good)
+        readers = self._readers.get(samples.layout, {})
+        stored = 0
+        for name, encoded in samples.rows.items():
+            reader = readers.get(name)
+            if reason is not None or reader is None:
+                count = len(decode_rows(encoded, binary=binary))
+                self._refuse(samples.sequence, name, Counter({reason or "unknown_measurement": count}))
+                continue
+            good, refused = reader.read(encoded, binary=binary)
+            if refused:
+                self._refuse(samples.sequence, name, refused)
+            if good:
+                rows[name] = (reader, good)
+                stored += len(good)
         return Frame(
             origin=self,
             server_id=self.server_id,
@@ -167,7 +177,7 @@ class AgentConnection:
             size=len(message) + stored * ROW_OVERHEAD_BYTES,
         )
 
-    def _refusal_of(self, samples: Samples) -> RefusalReason | None:
+    def _refusal_of(self, samples: _ReceivedSamples) -> RefusalReason | None:
         """Why a whole frame's rows cannot be taken, if so. A frame's mark moves on all the same."""
         age = self._clock() - samples.time
         if not math.isfinite(age):
@@ -178,8 +188,6 @@ class AgentConnection:
             return "in_the_future"
         if samples.layout not in self._readers:
             return "unknown_layout"
-        if sum(map(len, samples.rows.values())) > MAX_ROWS_PER_FRAME:
-            return "malformed"
         return None
 
     def _refuse(self, sequence: int, measurement: str, refused: Refusals, detail: str = "") -> None:

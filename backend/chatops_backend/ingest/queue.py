@@ -14,28 +14,31 @@ class FrameQueue:
     def __init__(self, max_bytes: int = MAX_BYTES) -> None:
         self._max_bytes = max_bytes
         self._frames: deque[Frame] = deque()
-        self._changed = asyncio.Condition()
+        self._some = asyncio.Event()
+        self._room = asyncio.Event()
         self.bytes = 0
 
     def __len__(self) -> int:
         return len(self._frames)
 
     async def put(self, frame: Frame) -> None:
-        async with self._changed:
-            await self._changed.wait_for(lambda: not self._frames or self.bytes + frame.size <= self._max_bytes)
-            self._frames.append(frame)
-            self.bytes += frame.size
-            self._changed.notify_all()
+        while self._frames and self.bytes + frame.size > self._max_bytes:
+            self._room.clear()
+            await self._room.wait()
+        self._frames.append(frame)
+        self.bytes += frame.size
+        self._some.set()
 
     async def take(self, max_bytes: int) -> list[Frame]:
         """Wait for a frame, then return as many as fit into `max_bytes`, oldest first and at least one."""
-        async with self._changed:
-            await self._changed.wait_for(lambda: bool(self._frames))
-            taken = [self._frames.popleft()]
-            size = taken[0].size
-            while self._frames and size + self._frames[0].size <= max_bytes:
-                taken.append(self._frames.popleft())
-                size += taken[-1].size
-            self.bytes -= size
-            self._changed.notify_all()
-            return taken
+        while not self._frames:
+            self._some.clear()
+            await self._some.wait()
+        taken: list[Frame] = []
+        size = 0
+        while self._frames and (not taken or size + self._frames[0].size <= max_bytes):
+            taken.append(self._frames.popleft())
+            size += taken[-1].size
+        self.bytes -= size
+        self._room.set()
+        return taken

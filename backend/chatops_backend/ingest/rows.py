@@ -1,6 +1,6 @@
 """Checks the rows of a frame and brings them into the order of the hypertable's columns. Pure.
 
-One bad row costs one row: a whole measurement is checked in one call, and only when that fails row by row.
+One bad row costs one row: a whole measurement is decoded and checked in one call, and only when that fails row by row.
 """
 
 import math
@@ -16,7 +16,6 @@ from chatops_protocol.agent_messages import Layout, RefusalReason
 from chatops_protocol.catalog import AGENT_MEASUREMENTS, Measurement
 
 MAX_LABEL_LENGTH = 1024
-MAX_ROWS_PER_FRAME = 10_000
 
 # The bounds shut out NaN and both infinities: no comparison with them holds.
 _Number = Annotated[float, Meta(ge=-sys.float_info.max, le=sys.float_info.max)]
@@ -25,6 +24,7 @@ _AGENT_MEASUREMENTS = {m.name: m for m in AGENT_MEASUREMENTS}
 
 Row = tuple[Any, ...]
 Refusals = Counter[RefusalReason]
+_NONE_REFUSED: Refusals = Counter()
 
 
 class LayoutError(Exception):
@@ -48,9 +48,10 @@ class RowReader:
         self.offered = tuple(offered)
         self.order = tuple(offered.index(c) if c in offered else None for c in measurement.columns)
         self.ignored = [c for c in offered if c not in measurement.columns]
-        types = [self._type_of(column) for column in offered]
-        self._row = tuple[tuple(types)]  # type: ignore[misc]
-        self._rows = list[self._row]  # type: ignore[name-defined]
+        row: Any = tuple[tuple(self._type_of(column) for column in offered)]  # type: ignore[misc]
+        self._row = row
+        self._decode_json = msgspec.json.Decoder(list[row]).decode
+        self._decode_msgpack = msgspec.msgpack.Decoder(list[row]).decode
         self._label_places = [offered.index(label) for label in measurement.label_names]
 
     def _type_of(self, column: str) -> Any:
@@ -58,17 +59,21 @@ class RowReader:
             return _Label
         return _Number | None if column in self.measurement.field_names else Any
 
-    def read(self, rows: list[Any]) -> tuple[list[Row], Refusals]:
-        """Return the good rows, and how many were refused for which reason."""
-        try:
-            good: list[Row] = msgspec.convert(rows, self._rows)
-        except msgspec.ValidationError:
-            return self._read_one_by_one(rows)
-        if self._has_null_characters(good):
-            return self._read_one_by_one(rows)
-        return good, Counter()
+    def read(self, encoded: msgspec.Raw, *, binary: bool) -> tuple[list[Row], Refusals]:
+        """Return the good rows, and how many were refused for which reason.
 
-    def _read_one_by_one(self, rows: list[Any]) -> tuple[list[Row], Refusals]:
+        Raises msgspec's `DecodeError` when what is there is not even a list.
+        """
+        try:
+            good: list[Row] = self._decode_msgpack(encoded) if binary else self._decode_json(encoded)
+        except msgspec.DecodeError:
+            return self._read_one_by_one(encoded, binary=binary)
+        if self._has_null_characters(good):
+            return self._read_one_by_one(encoded, binary=binary)
+        return good, _NONE_REFUSED
+
+    def _read_one_by_one(self, encoded: msgspec.Raw, *, binary: bool) -> tuple[list[Row], Refusals]:
+        rows = decode_rows(encoded, binary=binary)
         good: list[Row] = []
         refused: Refusals = Counter()
         for row in rows:
@@ -86,6 +91,11 @@ class RowReader:
     def _has_null_characters(self, rows: list[Row]) -> bool:
         """PostgreSQL's text cannot hold U+0000."""
         return any("\0" in row[place] for place in self._label_places for row in rows)
+
+
+def decode_rows(encoded: msgspec.Raw, *, binary: bool) -> list[Any]:
+    """The rows as they came, unchecked. Raises msgspec's `DecodeError`."""
+    return msgspec.msgpack.decode(encoded, type=list) if binary else msgspec.json.decode(encoded, type=list)
 
 
 def _why(row: Any, columns: int) -> RefusalReason:

@@ -7,6 +7,7 @@ was lost), the marks are read again, frames at or below them are dropped, and th
 
 import asyncio
 import logging
+from collections import Counter as Counts
 from collections import defaultdict
 from collections.abc import Callable
 
@@ -59,11 +60,11 @@ class Writer:
         self._queue = FrameQueue()
         self._marks: dict[tuple[int, str], int] = {}
         self._queries = load_queries("ingest")
+        queue_bytes.set_function(lambda: self._queue.bytes)
 
     async def put(self, frame: Frame) -> None:
         """Queue a frame; waits while the queue is full."""
         await self._queue.put(frame)
-        queue_bytes.set(self._queue.bytes)
 
     async def open_stream(self, server_id: int, stream: str) -> int:
         """Return the stream's last committed sequence, 0 for a new one."""
@@ -79,7 +80,6 @@ class Writer:
                 await asyncio.sleep(BATCH_WINDOW_S)
                 size = MAX_BATCH_BYTES - first[0].size
                 first += await self._queue.take(size) if self._queue else []
-            queue_bytes.set(self._queue.bytes)
             await self._store(first)
 
     async def _store(self, frames: list[Frame]) -> None:
@@ -140,14 +140,17 @@ class Writer:
             )
             if advanced != len(keys):
                 raise _MarksMovedError
-            for name, (columns, values) in _tables(frames).items() if with_rows else ():
+            for name, (columns, values) in tables_of(frames).items() if with_rows else ():
                 await transaction.insert_columns(name, columns, values)
         self._marks.update(newest)
 
     def _committed(self, frames: list[Frame]) -> None:
+        stored: Counts[str] = Counts()
         for frame in frames:
             for name, (_, rows) in frame.rows.items():
-                rows_stored.labels(name).inc(len(rows))
+                stored[name] += len(rows)
+        for name, count in stored.items():
+            rows_stored.labels(name).inc(count)
         frames_stored.inc(len(frames))
         for origin, sequence in {frame.origin: frame.sequence for frame in frames}.items():
             origin.acknowledge(sequence)
@@ -181,7 +184,7 @@ class Writer:
         frame.origin.acknowledge(frame.sequence)
 
 
-def _tables(frames: list[Frame]) -> dict[str, tuple[list[str], list[list[object]]]]:
+def tables_of(frames: list[Frame]) -> dict[str, tuple[list[str], list[list[object]]]]:
     """Per measurement the column names and the values of all frames' rows."""
     times: dict[str, list[object]] = defaultdict(list)
     server_ids: dict[str, list[object]] = defaultdict(list)
