@@ -14,6 +14,7 @@ from litestar.exceptions import WebSocketException
 
 from chatops_backend.accounts.principals import Principal
 from chatops_backend.accounts.service import AccountService
+from chatops_backend.database.interface import DatabaseUnavailableError
 from chatops_protocol.live_messages import (
     AUTHENTICATE_WITHIN_S,
     CLOSE_FORBIDDEN,
@@ -23,6 +24,8 @@ from chatops_protocol.live_messages import (
     decode_from_person,
 )
 from chatops_protocol.resources import Role
+
+CLOSE_TRY_AGAIN_LATER = 1013
 
 Socket = WebSocket[Any, Any, Any]
 
@@ -56,7 +59,10 @@ async def authenticate_socket(socket: Socket, accounts: AccountService, minimum:
         token = decode_from_person(text).access_token
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         raise _unauthenticated('the first message must be {"type": "auth", "access_token": …}') from None
-    principal = await accounts.authenticate(token)
+    try:
+        principal = await accounts.authenticate(token)
+    except DatabaseUnavailableError:
+        raise WebSocketException(detail="the database does not answer", code=CLOSE_TRY_AGAIN_LATER) from None
     if principal is None:
         raise _unauthenticated("the access token is not valid")
     if not principal.may(minimum):

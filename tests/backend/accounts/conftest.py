@@ -148,7 +148,10 @@ async def serve(anyio_backend: str) -> AsyncIterator[Serve]:
     running: list[tuple[uvicorn.Server, asyncio.Task[None]]] = []
 
     async def start(app: Litestar) -> int:
-        listening = socket.create_server(("127.0.0.1", 0))
+        # With the protocol named, since asyncio sets TCP_NODELAY on no other: 40 ms a request without it.
+        listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+        listening.bind(("127.0.0.1", 0))
+        listening.listen(128)
         server = uvicorn.Server(uvicorn.Config(app, log_level="warning", proxy_headers=False, ws_max_size=1_048_576))
         task = asyncio.create_task(server.serve(sockets=[listening]))
         running.append((server, task))
