@@ -30,8 +30,11 @@ _JOBS = """
 SELECT job_id, proc_name, hypertable_name, extract(epoch FROM schedule_interval)::float8 AS interval_s
   FROM timescaledb_information.jobs WHERE scheduled ORDER BY job_id
 """
-_HYPERTABLES = """
+_TABLES = """
 SELECT format('%I.%I', hypertable_schema, hypertable_name) FROM timescaledb_information.hypertables
+ UNION ALL
+SELECT format('%I.%I', materialization_hypertable_schema, materialization_hypertable_name)
+  FROM timescaledb_information.continuous_aggregates
  UNION ALL
 SELECT format('%I.%I', schemaname, tablename) FROM pg_tables
  WHERE schemaname = 'chatops' AND tablename <> 'connection_events'
@@ -96,6 +99,6 @@ class JobRunner:
 
     async def _keep_house(self) -> None:
         """Planner statistics, and dead rows of the small tables: without autovacuum nobody else sees to them."""
-        for table in await self._database.fetch(_HYPERTABLES):
+        for table in await self._database.fetch(_TABLES):
             verb = "VACUUM (ANALYZE)" if table[0].startswith("chatops.") else "ANALYZE"
             await self._database.execute(f"{verb} {table[0]}")

@@ -33,14 +33,20 @@ class Plan(Struct, frozen=True):
     end: datetime
 
 
-def plan(start: datetime, end: datetime, points: int, now: datetime, interval_s: float) -> Plan:
-    """`interval_s` is the time between raw rows. `start` < `end`, 1 ≤ `points`."""
+def plan(
+    start: datetime, end: datetime, points: int, now: datetime, interval_s: float, *, combined: bool = False
+) -> Plan:
+    """`interval_s` is the time between raw rows. `start` < `end`, 1 ≤ `points`.
+
+    `combined`: several series become one. Raw rows of two servers never share a time, so they need a common bucket,
+    two intervals wide: a narrower one would miss a late reading now and then, and a sum would dip.
+    """
     wanted_s = (end - start).total_seconds() / points
     covering = [(tier, width) for tier, width, kept in _TIERS if kept is None or start >= now - kept]
     if start >= now - _RAW_KEPT:
         covering.append(("raw", interval_s))
     tier, width = next((t for t in covering if t[1] <= wanted_s), covering[-1])
-    rows_per_point = max(1, int(wanted_s // width))
+    rows_per_point = max(2 if combined and tier == "raw" else 1, int(wanted_s // width))
     bucket_s = rows_per_point * width
     return Plan(tier, bucket_s, rows_per_point > 1, _aligned(start, bucket_s), end)
 

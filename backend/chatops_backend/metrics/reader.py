@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import groupby, pairwise
-from statistics import median_low
+from statistics import median_high
 from typing import Any
 
 import msgspec
@@ -16,11 +16,18 @@ from chatops_backend.database.queries import load_queries
 from chatops_backend.metrics.planner import MAX_POINTS, Plan, plan
 from chatops_backend.metrics.statements import Aggregate, label_named, latest_statement, series_statement
 from chatops_backend.problems import ProblemError, not_found
-from chatops_protocol.catalog import MEASUREMENTS, Field, Measurement, find_metric, metric_names
+from chatops_protocol.catalog import CUSTOM, MEASUREMENTS, Field, Measurement, find_metric, metric_names
 from chatops_protocol.resources import MetricSeries, Series
 
+# Of one answer, all series together: a million points are about 80 MB of JSON.
+MAX_TOTAL_POINTS = 1_000_000
 # Readings come a little late or early; a hole is more than two and a half of the usual distance.
 GAP_FACTOR = 2.5
+# What agents collect less often than all else, by their default, in seconds.
+_SLOW_MEASUREMENTS = {"process": 30.0}
+# A measurement this far behind the newest one is no longer collected: containers of an engine that was stopped.
+STALE_S = 120.0
+STALE_INTERVALS = 4
 
 
 class MetricReader:
@@ -31,14 +38,17 @@ class MetricReader:
 
     async def latest(self, server_id: int) -> dict[str, Any]:
         """The newest collection: ``{time, host: {…} | None, cpu: [{core, …}], …}``. Raises `ProblemError` 404."""
-        await self._require_servers([server_id])
-        answer: dict[str, Any] = {"time": None}
-        for measurement in MEASUREMENTS:
-            rows = await self._database.fetch(latest_statement(measurement), server_id)
-            objects = [{name: row[name] for name in measurement.columns} for row in rows]
+        interval_s = await self._require_servers([server_id])
+        rows = {m: await self._database.fetch(latest_statement(m), server_id) for m in MEASUREMENTS}
+        times = {m: max(row["time"] for row in found) for m, found in rows.items() if found}
+        # What users push has a rhythm of its own, and says nothing of the agent's.
+        newest: Any = max((time for m, time in times.items() if m is not CUSTOM), default=times.get(CUSTOM))
+        behind = timedelta(seconds=max(STALE_S, STALE_INTERVALS * interval_s))
+        answer: dict[str, Any] = {"time": newest}
+        for measurement, found in rows.items():
+            stale = measurement is not CUSTOM and found and times[measurement] < newest - behind
+            objects = [] if stale else [_named_values(measurement, row) for row in found]
             answer[measurement.name] = objects if measurement.labels else (objects[0] if objects else None)
-            if rows:
-                answer["time"] = max(rows[0]["time"], answer["time"] or rows[0]["time"])
         return answer
 
     async def read(
@@ -57,12 +67,9 @@ class MetricReader:
         _check_labels(measurement, labels, group_by)
         now = datetime.fromtimestamp(self._clock(), UTC)
         start, end = _range(start, end, now)
-        if not 1 <= points <= MAX_POINTS:
-            raise ProblemError(
-                400, "Too many points", f"`points` is {points}; ask for 1 to {MAX_POINTS}, or for a shorter range."
-            )
-        interval_s = await self._require_servers(server_ids)
-        chosen = plan(start, end, points, now, interval_s)
+        _check_points(points, len(server_ids))
+        interval_s = max(await self._require_servers(server_ids), _SLOW_MEASUREMENTS.get(measurement.name, 0.0))
+        chosen = plan(start, end, points, now, interval_s, combined=aggregate is not None)
         statement, parameters = series_statement(measurement, field, chosen, server_ids, labels, aggregate, group_by)
         rows = await self._database.fetch(statement, *parameters)
         keys = ["server_id", *measurement.label_names] if aggregate is None else list(group_by or ())
@@ -71,7 +78,10 @@ class MetricReader:
             unit=field.unit,
             tier=chosen.tier,
             bucket_seconds=chosen.bucket_seconds,
-            series=[_series(measurement, keys, values, list(same), chosen) for values, same in _by_key(rows, keys)],
+            series=[
+                _series(measurement, dict(zip(keys, values, strict=True)), list(same), chosen, interval_s)
+                for values, same in _by_key(rows, keys)
+            ],
         )
 
     async def _require_servers(self, server_ids: Sequence[int]) -> float:
@@ -95,11 +105,14 @@ def _metric(metric: str) -> tuple[Measurement, Field]:
 
 def _check_labels(measurement: Measurement, labels: Mapping[str, str], group_by: Sequence[str] | None) -> None:
     known = ", ".join(measurement.label_names) or "none"
-    for name in labels:
-        if label_named(measurement, name) is None:
+    for name, value in labels.items():
+        label = label_named(measurement, name)
+        if label is None:
             raise ProblemError(
                 400, "Unknown label", f"{measurement.name} has no label {name[:100]!r}; its labels are: {known}."
             )
+        if label.type == "jsonb":
+            _check_object(name, value)
     for name in group_by or ():
         if name != "server_id" and label_named(measurement, name) is None:
             raise ProblemError(
@@ -107,6 +120,30 @@ def _check_labels(measurement: Measurement, labels: Mapping[str, str], group_by:
                 "Unknown label",
                 f"`group_by` names {name[:100]!r}; {measurement.name} can be grouped by server_id and: {known}.",
             )
+
+
+def _check_object(name: str, value: str) -> None:
+    try:
+        decoded = msgspec.json.decode(value, type=dict[str, str])
+    except msgspec.MsgspecError as error:
+        raise ProblemError(
+            400, "Labels not readable", f"The label {name!r} takes the text of a JSON object of strings: {error}"
+        ) from None
+    # PostgreSQL's jsonb holds no U+0000.
+    if any("\0" in text for pair in decoded.items() for text in pair):
+        raise ProblemError(400, "Labels not readable", f"The label {name!r} has a NUL character; remove it.")
+
+
+def _check_points(points: int, servers: int) -> None:
+    if not 1 <= points <= MAX_POINTS:
+        title = "Too many points" if points > 1 else "Too few points"
+        raise ProblemError(400, title, f"`points` is {points}; ask for 1 to {MAX_POINTS}, or for a shorter range.")
+    if points * servers > MAX_TOTAL_POINTS:
+        raise ProblemError(
+            400,
+            "Too many points",
+            f"{points} points of {servers} servers are more than {MAX_TOTAL_POINTS} together; ask for fewer.",
+        )
 
 
 def _range(start: datetime, end: datetime | None, now: datetime) -> tuple[datetime, datetime]:
@@ -127,30 +164,35 @@ def _by_key(rows: list[Record], keys: list[str]) -> Any:
     return groupby(rows, key=lambda row: tuple(row[key] for key in keys))
 
 
+def _named_values(measurement: Measurement, row: Record) -> dict[str, Any]:
+    values = {name: row[name] for name in measurement.columns}
+    return values | _decoded_labels(measurement, values)
+
+
+def _decoded_labels(measurement: Measurement, values: Mapping[str, Any]) -> dict[str, Any]:
+    """The labels that the database holds as JSON, as objects."""
+    names = [label.name for label in measurement.labels if label.type == "jsonb" and label.name in values]
+    return {name: msgspec.json.decode(values[name]) for name in names}
+
+
 def _series(
-    measurement: Measurement, keys: list[str], values: tuple[Any, ...], rows: list[Record], chosen: Plan
+    measurement: Measurement, named: dict[str, Any], rows: list[Record], chosen: Plan, interval_s: float
 ) -> Series:
-    named = dict(zip(keys, values, strict=True))
     server_id = named.pop("server_id", None)
-    for label in measurement.labels:
-        if label.type == "jsonb" and label.name in named:
-            named[label.name] = msgspec.json.decode(named[label.name])
     times = [row["bucket"] for row in rows]
     columns: list[list[float | None]] = [[row[name] for row in rows] for name in ("avg", "min", "max")]
-    for place in reversed(_holes(times, chosen)):
+    for place in reversed(_holes(times, chosen.bucket_seconds, interval_s)):
         times.insert(place, times[place - 1] + timedelta(seconds=chosen.bucket_seconds))
         for column in columns:
             column.insert(place, None)
-    return Series(server_id, named, times, *columns)
+    return Series(server_id, named | _decoded_labels(measurement, named), times, *columns)
 
 
-def _holes(times: list[datetime], chosen: Plan) -> list[int]:
+def _holes(times: list[datetime], bucket_s: float, interval_s: float) -> list[int]:
     """Places before which readings are missing. A hole is marked by one empty point, enough to break a line."""
     steps = [(later - earlier).total_seconds() for earlier, later in pairwise(times)]
-    if not steps:
-        return []
-    if chosen.tier == "raw" and not chosen.regroup:
-        usual = max(chosen.bucket_seconds, median_low(steps)) * GAP_FACTOR
-    else:
-        usual = chosen.bucket_seconds * 1.5
+    usual = max(bucket_s * 1.5, interval_s * GAP_FACTOR)
+    # What comes more seldom than its server's interval says is sparse, not full of holes.
+    if len(steps) > 2 and median_high(steps) > usual:
+        usual = median_high(steps) * GAP_FACTOR
     return [place for place, step in enumerate(steps, 1) if step > usual]

@@ -4,18 +4,19 @@ from datetime import datetime
 from typing import Annotated, Any
 
 import msgspec
-from litestar import Router, get
+from litestar import Request, Response, Router, get
 from litestar.di import NamedDependency
 from litestar.params import Parameter
 
 from chatops_backend.accounts.access import allow
 from chatops_backend.database.interface import Database
 from chatops_backend.database.queries import load_queries
+from chatops_backend.metrics import arrow
 from chatops_backend.metrics.reader import MetricReader
 from chatops_backend.metrics.statements import Aggregate
 from chatops_backend.problems import ProblemError
 from chatops_protocol.catalog import MEASUREMENTS
-from chatops_protocol.resources import Catalog, CatalogMetric, MetricSeries
+from chatops_protocol.resources import Catalog, CatalogMetric, MetricSeries, Tag
 
 DEFAULT_POINTS = 500
 MAX_SERVERS = 2_000
@@ -46,6 +47,7 @@ async def get_latest(server_id: ServerId, metric_reader: NamedDependency[MetricR
 
 @get("/{server_id:int}/history", opt=allow("viewer"))
 async def get_history(
+    request: Request[Any, Any, Any],
     server_id: ServerId,
     metric: Metric,
     start: datetime,
@@ -53,13 +55,15 @@ async def get_history(
     end: datetime | None = None,
     points: Points = DEFAULT_POINTS,
     labels: Labels = "{}",
-) -> MetricSeries:
+) -> Response[MetricSeries]:
     """One metric of one server over a range, from the tier that fits the number of points."""
-    return await metric_reader.read(metric, [server_id], start, end, points, _labels(labels))
+    answer = await metric_reader.read(metric, [server_id], start, end, points, _labels(labels))
+    return await arrow.respond(request, answer)
 
 
 @get("/query", opt=allow("viewer"))
 async def query(
+    request: Request[Any, Any, Any],
     metric: Metric,
     start: datetime,
     metric_reader: NamedDependency[MetricReader],
@@ -67,7 +71,7 @@ async def query(
     server_ids: Annotated[
         list[int] | None, Parameter(query="server_id", description="May be given several times")
     ] = None,
-    tag: Annotated[str | None, Parameter(max_length=64, description="All servers with this tag")] = None,
+    tag: Annotated[Tag | None, Parameter(description="All servers with this tag")] = None,
     end: datetime | None = None,
     points: Points = DEFAULT_POINTS,
     labels: Labels = "{}",
@@ -75,7 +79,7 @@ async def query(
     group_by: Annotated[
         list[str] | None, Parameter(description="`server_id` and label names; needs `aggregate`")
     ] = None,
-) -> MetricSeries:
+) -> Response[MetricSeries]:
     """One metric of several servers, named by id or tag. No server named is no series: an empty choice is not all."""
     if group_by and aggregate is None:
         raise ProblemError(400, "Aggregate missing", "`group_by` needs `aggregate`: avg, min, max or sum.")
@@ -84,7 +88,8 @@ async def query(
         chosen |= dict.fromkeys(await load_queries("metrics").find_tagged(database, tag=tag))
     if len(chosen) > MAX_SERVERS or any(not 1 <= server_id < 2**31 for server_id in chosen):
         raise ProblemError(400, "Servers not usable", f"Name up to {MAX_SERVERS} servers by their ids.")
-    return await metric_reader.read(metric, list(chosen), start, end, points, _labels(labels), aggregate, group_by)
+    answer = await metric_reader.read(metric, list(chosen), start, end, points, _labels(labels), aggregate, group_by)
+    return await arrow.respond(request, answer)
 
 
 def _labels(text: str) -> dict[str, str]:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from chatops_backend.metrics.planner import Plan
-from chatops_protocol.catalog import Field, Label, Measurement
+from chatops_protocol.catalog import CUSTOM, Field, Label, Measurement
 
 Aggregate = Literal["avg", "min", "max", "sum"]
 
@@ -55,12 +55,17 @@ def series_statement(
 
 
 def latest_statement(measurement: Measurement) -> str:
-    """The newest rows of one measurement and server (``$1``) that are no newer than a slow agent's clock allows."""
+    """The newest rows of one measurement and server (``$1``): those of its newest time, since one collection brings
+    all of them. Values that users push come one by one, so of them the newest of each series within its last day."""
     columns = ", ".join(["time", *map(_quoted, measurement.columns)])
     table = f"metrics.{_quoted(measurement.name)}"
+    newest = f"(SELECT time FROM {table} WHERE server_id = $1 ORDER BY time DESC LIMIT 1)"  # noqa: S608 - catalogue
+    if measurement is not CUSTOM:
+        return f"SELECT {columns} FROM {table} WHERE server_id = $1 AND time = {newest}"  # noqa: S608 - catalogue
+    labels = ", ".join(map(_quoted, measurement.label_names))
     return (
-        f"SELECT {columns} FROM {table} WHERE server_id = $1 AND time = "  # noqa: S608 - catalogue names
-        f"(SELECT time FROM {table} WHERE server_id = $1 ORDER BY time DESC LIMIT 1)"
+        f"SELECT DISTINCT ON ({labels}) {columns} FROM {table} "  # noqa: S608 - catalogue
+        f"WHERE server_id = $1 AND time > {newest} - INTERVAL '1 day' ORDER BY {labels}, time DESC"
     )
 
 
