@@ -1,0 +1,1 @@
+"""Pieces of pages: functions from data to Dash components."""

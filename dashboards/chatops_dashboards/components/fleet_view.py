@@ -1,0 +1,276 @@
+"""The fleet as people see it: summary line, what needs attention, cards, rows of the table. Pure."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, tzinfo
+from typing import Any
+
+import dash_mantine_components as dmc
+from dash import dcc, html
+
+from chatops_dashboards.components.attributes import dashed
+from chatops_dashboards.components.icons import icon
+from chatops_dashboards.components.status import level_mark, meter, moment_text, status_badge, tag_list
+from chatops_dashboards.figures.sparkline import spark_mask, spark_runs
+from chatops_dashboards.fleet_hub import SPARK_WINDOW_S, Spark
+from chatops_dashboards.moments import from_unix, since_text
+from chatops_dashboards.theme import CRITICAL_PERCENT, WARNING_PERCENT, Level, level_of
+from chatops_dashboards.units import format_percent, format_value
+from chatops_protocol.live_messages import FleetEntry
+
+MOST_PROBLEMS = 4
+SORTS = {
+    "attention": "Needs attention first",
+    "name": "Name",
+    "cpu": "CPU",
+    "memory": "Memory",
+    "disk": "Fullest disk",
+}
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing that is wrong, where, and since when if that is known (Unix seconds)."""
+
+    entry: FleetEntry
+    level: Level
+    text: str
+    since: float | None = None
+
+
+def problems_of(entries: Sequence[FleetEntry]) -> list[Problem]:
+    """What needs attention, worst first: offline servers, then resources by how full they are."""
+    found: list[tuple[float, Problem]] = []
+    for entry in entries:
+        if entry.status == "offline":
+            found.append((1000.0, Problem(entry, "critical", "offline", entry.last_seen)))
+            continue
+        if entry.status != "online":
+            continue
+        for name, value in (
+            (f"disk {entry.fullest_mountpoint or ''}".strip(), entry.fullest_used_percent),
+            ("memory", entry.memory_used_percent),
+            ("CPU", entry.cpu_percent),
+        ):
+            level = level_of(value)
+            if level in ("warning", "critical") and value is not None:
+                found.append((value, Problem(entry, level, f"{name} {format_percent(value)}")))
+    return [problem for _, problem in sorted(found, key=lambda pair: -pair[0])]
+
+
+def severity(entry: FleetEntry) -> float:
+    """A number to sort by: offline, then the fullest resource, then those that never reported."""
+    if entry.status == "offline":
+        return 1000.0
+    if entry.status == "never":
+        return -1.0
+    return max(
+        (v for v in (entry.cpu_percent, entry.memory_used_percent, entry.fullest_used_percent) if v is not None),
+        default=0.0,
+    )
+
+
+def select(
+    entries: Sequence[FleetEntry],
+    search: str = "",
+    tags: Sequence[str] = (),
+    status: str = "all",
+    sort: str = "attention",
+) -> list[FleetEntry]:
+    """Entries that match every word of `search` (name or tag), all `tags` and the status, in order."""
+    words = search.casefold().split()
+    chosen = [
+        entry
+        for entry in entries
+        if (status in ("all", "") or entry.status == status or (status == "attention" and problems_of([entry])))
+        and set(tags) <= set(entry.tags)
+        and all(any(word in text.casefold() for text in (entry.name, *entry.tags)) for word in words)
+    ]
+    order = _ORDERS.get(sort, _by_attention)
+    return sorted(chosen, key=lambda entry: (order(entry), entry.name.casefold(), entry.server_id))
+
+
+def _by_attention(entry: FleetEntry) -> float:
+    # In steps of state, so that cards do not change places with every reading.
+    return -_step(entry)
+
+
+_ORDERS: dict[str, Callable[[FleetEntry], float]] = {
+    "cpu": lambda entry: _descending(entry.cpu_percent),
+    "memory": lambda entry: _descending(entry.memory_used_percent),
+    "disk": lambda entry: _descending(entry.fullest_used_percent),
+    "name": lambda entry: 0.0,
+}
+
+
+def _descending(value: float | None) -> float:
+    return 1.0 if value is None else -value
+
+
+def _step(entry: FleetEntry) -> float:
+    worst = severity(entry)
+    return (
+        3.0
+        if worst >= 1000
+        else 2.0
+        if worst >= CRITICAL_PERCENT
+        else 1.0
+        if worst >= WARNING_PERCENT
+        else min(worst, 0.0)
+    )
+
+
+def summary(entries: Sequence[FleetEntry], now: datetime, zone: tzinfo, down_since: float | None) -> html.Div:
+    """Counts, then what is wrong, where and since when."""
+    counts = {status: sum(entry.status == status for entry in entries) for status in ("online", "offline", "never")}
+    problems = problems_of(entries)
+    parts: list[Any] = [
+        html.Div(
+            [
+                _count(counts["online"], "online", "online"),
+                _count(counts["offline"], "offline", "offline"),
+                _count(counts["never"], "never", "never reported"),
+                html.Span(
+                    [icon("check", 16), "All is well"] if not problems and counts["online"] else [],
+                    className="all-well",
+                ),
+            ],
+            className="counts",
+        )
+    ]
+    if down_since is not None:
+        parts.append(
+            html.Div(
+                [
+                    icon("alert", 16),
+                    html.Div(
+                        [
+                            "No live data from the backend since ",
+                            moment_text(from_unix(down_since), now, zone),
+                            ". What you see may be old; reconnecting…",
+                        ]
+                    ),
+                ],
+                className="notice notice-warning",
+                role="alert",
+            )
+        )
+    if problems:
+        lines = [html.Li(_problem_line(problem, now, zone)) for problem in problems[:MOST_PROBLEMS]]
+        if len(problems) > MOST_PROBLEMS:
+            lines.append(html.Li(f"and {len(problems) - MOST_PROBLEMS} more", className="dim"))
+        parts.append(html.Ul(lines, className="problems", **dashed(aria_label="Needs attention")))
+    return html.Div(parts, className="summary")
+
+
+def _count(number: int, status: str, word: str) -> html.Span:
+    return html.Span(
+        [
+            html.Span(className=f"shape shape-{status}", **dashed(aria_hidden="true")),
+            html.Strong(f"{number}"),
+            f" {word}",
+        ],
+        className=f"count status-{status}" + ("" if number else " none"),
+    )
+
+
+def _problem_line(problem: Problem, now: datetime, zone: tzinfo) -> list[Any]:
+    line: list[Any] = [
+        level_mark(problem.level),
+        dcc.Link(problem.entry.name, href=f"/servers/{problem.entry.server_id}", className="strong-link"),
+        " ",
+        html.Span(problem.text),
+    ]
+    if problem.text == "offline" and problem.since is not None:
+        since = from_unix(problem.since)
+        line += [f" since {since_text(since, now, zone)} (", moment_text(since, now, zone), ")"]
+    return line
+
+
+def card(entry: FleetEntry, spark: Spark | None, now: datetime, zone: tzinfo) -> html.Article:
+    """A server's card; its inside is replaced as readings arrive."""
+    return html.Article(
+        card_body(entry, spark, now, zone),
+        id={"type": "fleet-card", "server": entry.server_id},
+        className="card",
+    )
+
+
+def card_body(entry: FleetEntry, spark: Spark | None, now: datetime, zone: tzinfo) -> list[Any]:
+    head = html.Div(
+        [
+            dcc.Link(entry.name, href=f"/servers/{entry.server_id}", className="card-name", title=entry.name),
+            status_badge(entry.status),
+        ],
+        className="card-head",
+    )
+    seen = None if entry.last_seen is None else from_unix(entry.last_seen)
+    if entry.status == "never":
+        return [head, tag_list(entry.tags), html.P("No agent has reported yet.", className="dim card-note")]
+    if entry.status == "offline":
+        note = html.P(
+            ["Last seen ", moment_text(seen, now, zone), ". Readings below are from then."], className="card-note"
+        )
+        return [head, tag_list(entry.tags), note, html.Div(_meters(entry), className="stale")]
+    mask = spark_mask(spark or (), now.timestamp(), SPARK_WINDOW_S)
+    return [
+        head,
+        tag_list(entry.tags),
+        html.Div(
+            html.Div(style={"maskImage": mask, "WebkitMaskImage": mask}, className="spark") if mask else None,
+            className="spark-box",
+            title="CPU, last 15 minutes",
+            role="img",
+            **dashed(aria_label="CPU of the last 15 minutes"),
+        ),
+        html.Div(_meters(entry)),
+        html.Div(
+            [
+                html.Span(
+                    [icon("down", 14), format_value(entry.network_receive_bytes_per_second, "bytes_per_second")],
+                    title="Received",
+                ),
+                html.Span(
+                    [icon("up", 14), format_value(entry.network_transmit_bytes_per_second, "bytes_per_second")],
+                    title="Sent",
+                ),
+                html.Span(moment_text(seen, now, zone), className="dim card-seen"),
+            ],
+            className="card-foot numeric",
+        ),
+    ]
+
+
+def _meters(entry: FleetEntry) -> list[html.Div]:
+    return [
+        meter("CPU", entry.cpu_percent),
+        meter("Memory", entry.memory_used_percent),
+        meter("Disk", entry.fullest_used_percent, entry.fullest_mountpoint or ""),
+    ]
+
+
+def cards(entries: Sequence[FleetEntry], sparks: dict[int, Spark], now: datetime, zone: tzinfo) -> dmc.SimpleGrid:
+    return dmc.SimpleGrid(
+        [card(entry, sparks.get(entry.server_id), now, zone) for entry in entries],
+        cols={"base": 1, "sm": 2, "lg": 3, "xl": 4},
+        spacing="md",
+    )
+
+
+def table_row(entry: FleetEntry, spark: Spark | None, now: float) -> dict[str, Any]:
+    """A row of the table: plain data, which the grid's own renderers turn into text nodes."""
+    return {
+        "id": str(entry.server_id),
+        "name": entry.name,
+        "status": entry.status,
+        "seen": entry.last_seen,
+        "tags": entry.tags,
+        "cpu": entry.cpu_percent,
+        "memory": entry.memory_used_percent,
+        "disk": entry.fullest_used_percent,
+        "mountpoint": entry.fullest_mountpoint,
+        "receive": entry.network_receive_bytes_per_second,
+        "transmit": entry.network_transmit_bytes_per_second,
+        "spark": [] if entry.status != "online" else spark_runs(spark or (), now, SPARK_WINDOW_S),
+        "severity": severity(entry),
+    }

@@ -1,0 +1,165 @@
+"""The charts of the live tab: what each shows, its figure from recent history, the points a reading adds. Pure."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, tzinfo
+from itertools import pairwise
+from typing import Any
+
+from chatops_dashboards.figures.frame import layout, y_axis
+from chatops_dashboards.moments import from_unix, on_axis
+from chatops_dashboards.theme import metric_colour
+from chatops_dashboards.units import Scale, scale_for
+from chatops_protocol.resources import Series
+
+WINDOW_S = 900.0
+CHART_HEIGHT = 210
+# A reading this many intervals late leaves a gap in the line.
+GAP_INTERVALS = 3.0
+
+
+@dataclass(frozen=True)
+class Line:
+    field: str
+    name: str
+    fill: bool = False
+    measurement: str = "host"
+
+    @property
+    def metric(self) -> str:
+        return f"{self.measurement}.{self.field}"
+
+
+@dataclass(frozen=True)
+class LiveChart:
+    """One chart of fields of the host. `top` is the end of the axis where the quantity has one."""
+
+    name: str
+    title: str
+    unit: str
+    lines: tuple[Line, ...]
+    top: float | None = None
+    # The field whose newest value says how large the axis is, when the lines do not (memory: the total).
+    sized_by: str | None = None
+
+
+CHARTS: tuple[LiveChart, ...] = (
+    LiveChart(
+        "cpu",
+        "CPU",
+        "percent",
+        (
+            Line("cpu_percent", "busy", fill=True),
+            Line("cpu_user_percent", "user"),
+            Line("cpu_system_percent", "kernel"),
+            Line("cpu_iowait_percent", "waiting for I/O"),
+        ),
+        top=100,
+    ),
+    LiveChart(
+        "memory",
+        "Memory",
+        "bytes",
+        (
+            Line("memory_used_bytes", "used", fill=True),
+            Line("memory_cached_bytes", "cache"),
+            Line("swap_used_bytes", "swap"),
+        ),
+        sized_by="memory_total_bytes",
+    ),
+    LiveChart("load", "Load", "load", (Line("load_1m", "1 min"), Line("load_5m", "5 min"), Line("load_15m", "15 min"))),
+    LiveChart(
+        "disk",
+        "Disk I/O",
+        "bytes_per_second",
+        (Line("disk_read_bytes_per_second", "read"), Line("disk_write_bytes_per_second", "written")),
+    ),
+    LiveChart(
+        "network",
+        "Network",
+        "bytes_per_second",
+        (Line("network_receive_bytes_per_second", "received"), Line("network_transmit_bytes_per_second", "sent")),
+    ),
+)
+
+INTERFACE_CHART = LiveChart(
+    "interface",
+    "Interface",
+    "bytes_per_second",
+    (
+        Line("receive_bytes_per_second", "received", measurement="network"),
+        Line("transmit_bytes_per_second", "sent", measurement="network"),
+    ),
+)
+
+
+def chart_scale(chart: LiveChart, host: Mapping[str, Any]) -> Scale:
+    """Memory is scaled once by the machine's size; rates stay in bytes and let Plotly pick k, M, G per tick."""
+    if chart.unit == "bytes":
+        return scale_for("bytes", host.get(chart.sized_by or "") or 2.0**30)
+    if chart.unit == "bytes_per_second":
+        return Scale(1.0, "B/s")
+    return scale_for(chart.unit, None)
+
+
+def live_figure(
+    chart: LiveChart, history: Mapping[str, Series | None], scale: Scale, top: float | None, zone: tzinfo
+) -> dict[str, Any]:
+    """The chart filled with `history` (by metric). Missing readings are None and break the line."""
+    y = y_axis(scale, top=top)
+    if chart.unit == "bytes_per_second":
+        y |= {"tickformat": "~s", "hoverformat": ".3~s"}
+    traces = []
+    for index, line in enumerate(chart.lines):
+        series = history.get(line.metric)
+        colour = metric_colour(line.metric, index)
+        trace: dict[str, Any] = {
+            "type": "scatter",
+            "mode": "lines",
+            "name": line.name,
+            "x": [on_axis(moment, zone) for moment in series.time] if series else [],
+            "y": [_scaled(value, scale) for value in series.avg] if series else [],
+            "line": {"color": colour, "width": 1.8 if index == 0 else 1.4},
+            "connectgaps": False,
+        }
+        if line.fill:
+            trace |= {"fill": "tozeroy", "fillcolor": _faint(colour)}
+        traces.append(trace)
+    frame = layout(y, revision=chart.name, height=CHART_HEIGHT, legend=len(traces) > 1)
+    frame["xaxis"] |= {"tickformat": "%H:%M"}
+    return {"data": traces, "layout": frame}
+
+
+def extension(
+    chart: LiveChart,
+    host: Mapping[str, Any],
+    collected_at: float,
+    previous_at: float | None,
+    interval_s: float,
+    scale: Scale,
+    zone: tzinfo,
+) -> list[Any]:
+    """What `extendData` of the chart's graph takes for one reading: points, trace numbers, how many to keep."""
+    moments: list[datetime] = [from_unix(collected_at)]
+    late = previous_at is not None and collected_at - previous_at > GAP_INTERVALS * interval_s
+    xs = [on_axis(moment, zone) for moment in moments]
+    if late and previous_at is not None:
+        xs.insert(0, on_axis(from_unix(previous_at + interval_s), zone))
+    ys = [[*([None] if late else []), _scaled(host.get(line.field), scale)] for line in chart.lines]
+    keep = max(60, round(WINDOW_S / max(interval_s, 0.5)))
+    return [{"x": [xs] * len(ys), "y": ys}, list(range(len(ys))), keep]
+
+
+def interval_of(times: Sequence[datetime], default: float = 5.0) -> float:
+    """The usual distance of readings in seconds: the median, which gaps do not move."""
+    gaps = sorted((b - a).total_seconds() for a, b in pairwise(times))
+    return max(0.5, gaps[len(gaps) // 2]) if gaps else default
+
+
+def _scaled(value: Any, scale: Scale) -> float | None:
+    return None if not isinstance(value, int | float) else round(value / scale.divisor, 4)
+
+
+def _faint(colour: str) -> str:
+    red, green, blue = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
+    return f"rgba({red},{green},{blue},0.14)"

@@ -1,0 +1,149 @@
+"""The newest state of the whole fleet for one session: one backend socket, however many tabs look at it.
+
+Runs while somebody is subscribed and a moment longer, so that a change of page does not reconnect.
+"""
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import timedelta
+
+from chatops_client import ApiError, AsyncClient, BackendUnreachableError
+from chatops_client.live import LinkState
+from chatops_dashboards.moments import from_unix
+from chatops_dashboards.session import Session
+from chatops_protocol.live_messages import FleetEntry, FleetState
+
+SPARK_WINDOW_S = 900.0
+SPARK_STEP_S = 10.0
+LINGER_S = 10.0
+SPARK_METRIC = "host.cpu_percent"
+
+Spark = deque[tuple[float, float | None]]
+
+
+class FleetHub:
+    """`entries` by server id; `down_since`: when the link to the backend was lost; `refusal`: why for good."""
+
+    def __init__(self, client: AsyncClient, clock: Callable[[], float] = time.time) -> None:
+        self._client = client
+        self._clock = clock
+        self.entries: dict[int, FleetEntry] = {}
+        self.sparks: dict[int, Spark] = {}
+        self.down_since: float | None = None
+        self.refusal: ApiError | None = None
+        self.version = 0
+        self._changed_at: dict[int, int] = {}
+        self._news = asyncio.Condition()
+        self._users = 0
+        self._task: asyncio.Task[None] | None = None
+
+    @asynccontextmanager
+    async def subscribed(self) -> AsyncIterator["FleetHub"]:
+        """Keep the hub running inside the block."""
+        self._users += 1
+        if self._task is None or self._task.done():
+            self.refusal = None
+            self._task = asyncio.create_task(self._run())
+        try:
+            yield self
+        finally:
+            self._users -= 1
+            if self._users == 0:
+                asyncio.get_running_loop().call_later(LINGER_S, self._stop_unless_used)
+
+    async def news(self, version: int, timeout: float) -> bool:
+        """Wait until something is newer than `version`; False when nothing was for `timeout` seconds."""
+        try:
+            async with asyncio.timeout(timeout), self._news:
+                await self._news.wait_for(lambda: self.version > version)
+        except TimeoutError:
+            return False
+        return True
+
+    def changed_since(self, version: int) -> list[FleetEntry]:
+        return [self.entries[key] for key, changed in self._changed_at.items() if changed > version]
+
+    @property
+    def running(self) -> bool:
+        return self._task is not None and not self._task.done()
+
+    def _stop_unless_used(self) -> None:
+        if self._users == 0 and self._task is not None:
+            self._task.cancel()
+
+    async def _run(self) -> None:
+        history = asyncio.create_task(self._load_sparks())
+        try:
+            async for state in self._client.live_fleet(self._on_link):
+                await self._take(state)
+        except ApiError as error:
+            self.refusal = error
+            self.down_since = self.down_since or self._clock()
+            await self._announce()
+        finally:
+            history.cancel()
+
+    async def _take(self, state: FleetState) -> None:
+        if state.complete:
+            kept = {entry.server_id for entry in state.servers}
+            for gone in self.entries.keys() - kept:
+                for table in (self.entries, self.sparks, self._changed_at):
+                    table.pop(gone, None)
+        if not state.servers and not state.complete:
+            return
+        now = self._clock()
+        for entry in state.servers:
+            if self.entries.get(entry.server_id) != entry:
+                self.entries[entry.server_id] = entry
+                self._changed_at[entry.server_id] = self.version + 1
+            if entry.status == "online":
+                self._extend_spark(entry, now)
+        await self._announce()
+
+    def _extend_spark(self, entry: FleetEntry, now: float) -> None:
+        spark = self.sparks.setdefault(entry.server_id, deque(maxlen=int(SPARK_WINDOW_S / SPARK_STEP_S) + 2))
+        if not spark or now - spark[-1][0] >= SPARK_STEP_S - 1.0:
+            spark.append((now, entry.cpu_percent))
+
+    async def _load_sparks(self) -> None:
+        end = from_unix(self._clock())
+        try:
+            answer = await self._client.query_series(
+                SPARK_METRIC, end - timedelta(seconds=SPARK_WINDOW_S), end, points=int(SPARK_WINDOW_S / SPARK_STEP_S)
+            )
+        except (ApiError, BackendUnreachableError):
+            return  # The spark lines then start now; the charts of the server page tell of the error.
+        for series in answer.series:
+            if series.server_id is None:
+                continue
+            live = self.sparks.get(series.server_id, deque())
+            first = live[0][0] if live else float("inf")
+            past = [
+                (moment.timestamp(), value)
+                for moment, value in zip(series.time, series.avg, strict=True)
+                if moment.timestamp() < first
+            ]
+            self.sparks[series.server_id] = deque([*past, *live], maxlen=int(SPARK_WINDOW_S / SPARK_STEP_S) + 2)
+            self._changed_at[series.server_id] = self.version + 1
+        await self._announce()
+
+    def _on_link(self, state: LinkState) -> None:
+        if state == "connected":
+            self.down_since = None
+        elif self.down_since is None:
+            self.down_since = self._clock()
+            asyncio.get_running_loop().create_task(self._announce())
+
+    async def _announce(self) -> None:
+        async with self._news:
+            self.version += 1
+            self._news.notify_all()
+
+
+def fleet_hub(session: Session) -> FleetHub:
+    """The hub of that session, made on first use."""
+    hub: FleetHub = session.shared.setdefault("fleet", FleetHub(session.client))
+    return hub

@@ -1,0 +1,97 @@
+"""The pages around a session: log-in, log-out, readiness. Plain HTML: they work before any script has loaded."""
+
+import logging
+import secrets
+
+import httpx
+from quart import Quart, Response, make_response, redirect, render_template, request
+from werkzeug.wrappers import Response as WerkzeugResponse
+
+from chatops_client import ApiError, AsyncClient, BackendUnreachableError
+from chatops_dashboards.guard import safe_next, session_cookie
+from chatops_dashboards.session import SessionStore, current_session
+from chatops_dashboards.settings import DashboardSettings
+
+log = logging.getLogger(__name__)
+
+
+def add_login_routes(
+    server: Quart, sessions: SessionStore, settings: DashboardSettings, http: httpx.AsyncClient
+) -> None:
+    """Routes ``/login``, ``/logout``, ``/session`` and ``/ready``."""
+    cookie = session_cookie(settings)
+    form_cookie = f"chatops_login_{settings.port}"
+
+    def is_secure() -> bool:
+        return settings.secure or request.scheme == "https"
+
+    async def login_page(status: int = 200, message: str = "", username: str = "") -> Response:
+        token = request.cookies.get(form_cookie) or secrets.token_urlsafe(32)
+        target = safe_next((await request.form).get("next") or request.args.get("next"))
+        html = await render_template("login.html", token=token, next=target, message=message, username=username)
+        response: Response = await make_response(html, status)  # type: ignore[assignment]
+        response.set_cookie(form_cookie, token, httponly=True, samesite="Strict", secure=is_secure(), path="/login")
+        return response
+
+    @server.get("/login")
+    async def show_login() -> Response | WerkzeugResponse:
+        if sessions.find(request.cookies.get(cookie)) is not None:
+            return redirect(safe_next(request.args.get("next")))
+        return await login_page()
+
+    @server.post("/login")
+    async def log_in() -> Response | WerkzeugResponse:
+        form = await request.form
+        username = form.get("username", "")[:256]
+        sent, kept = form.get("csrf", ""), request.cookies.get(form_cookie, "")
+        if not kept or not secrets.compare_digest(sent.encode(), kept.encode()):
+            return await login_page(403, "The form had expired. Please try again.", username)
+        client = AsyncClient(settings.api_url, http=http)
+        try:
+            user = await client.login(username, form.get("password", "")[:1024])
+        except ApiError as error:
+            return await login_page(error.status if error.status < 500 else 502, _explain(error), username)
+        except BackendUnreachableError:
+            message = f"The backend at {settings.api_url} does not answer. Is it running? Try again in a moment."
+            return await login_page(503, message, username)
+        response = redirect(safe_next(form.get("next")), 303)
+        response.set_cookie(
+            cookie, sessions.create(user, client), httponly=True, samesite="Strict", secure=is_secure(), path="/"
+        )
+        response.delete_cookie(form_cookie, path="/login")
+        return response
+
+    @server.post("/logout")
+    async def log_out() -> Response | WerkzeugResponse:
+        session = current_session()
+        sent = (await request.form).get("csrf", "")
+        if not secrets.compare_digest(sent.encode(), session.csrf.encode()):
+            return Response("The form had expired; go back and try again.", 403, content_type="text/plain")
+        sessions.end(session)
+        try:
+            await session.client.logout()
+        except (ApiError, BackendUnreachableError) as error:
+            # The tokens are forgotten here either way; on the backend they end by age.
+            log.warning("the backend did not confirm a log-out: %s", error)
+        response = redirect("/login", 303)
+        response.delete_cookie(cookie, path="/")
+        return response
+
+    @server.get("/session")
+    async def session_state() -> Response:
+        """Whether the caller is logged in. SameSite=Strict hides the cookie on links from other sites; the log-in page
+        asks again from here."""
+        found = sessions.find(request.cookies.get(cookie)) is not None
+        return Response("in" if found else "out", content_type="text/plain")
+
+    @server.get("/ready")
+    async def ready() -> Response:
+        return Response("ready\n", content_type="text/plain")
+
+
+def _explain(error: ApiError) -> str:
+    if error.status == 401:
+        return "The user name or the password is wrong."
+    if error.status == 429:
+        return "Too many attempts. Wait a minute, then try again."
+    return error.detail

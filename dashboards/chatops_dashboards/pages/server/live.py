@@ -1,0 +1,249 @@
+"""The live tab: charts that grow by push over a bounded window, filled first with the last minutes of history."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta, tzinfo
+from typing import Any
+
+import dash_mantine_components as dmc
+from dash import Dash, Input, Output, State, dcc, html, no_update
+
+from chatops_client import ApiError, Latest
+from chatops_client.live import LinkState
+from chatops_dashboards.components.attributes import dashed
+from chatops_dashboards.components.core_strip import core_strip
+from chatops_dashboards.components.icons import icon
+from chatops_dashboards.components.status import moment_text, status_badge
+from chatops_dashboards.figures.frame import GRAPH_CONFIG
+from chatops_dashboards.figures.live_charts import (
+    CHART_HEIGHT,
+    CHARTS,
+    WINDOW_S,
+    LiveChart,
+    chart_scale,
+    extension,
+    interval_of,
+    live_figure,
+)
+from chatops_dashboards.live import LiveViews, Push, View
+from chatops_dashboards.moments import absolute, from_unix
+from chatops_dashboards.pages.server.silence import with_silence
+from chatops_dashboards.session import Session, request_zone
+from chatops_dashboards.units import Scale, format_percent, format_value
+from chatops_protocol.live_messages import ServerSamples
+from chatops_protocol.resources import Series
+
+HISTORY_POINTS = 180
+SILENCE_S = 12.0
+METRICS = tuple(line.metric for chart in CHARTS for line in chart.lines)
+
+
+async def content(session: Session, server_id: int, query: dict[str, str], zone: tzinfo) -> Any:
+    """The frames of the charts; the stream fills them."""
+    latest = await session.client.latest(server_id)
+    return html.Div(
+        [
+            html.Div(
+                [
+                    html.Div(live_note(latest, datetime.now(UTC), zone), id="live-note", className="live-note"),
+                    dmc.Button(
+                        [icon("pause", 16), html.Span("Pause", className="button-word")],
+                        id="live-pause",
+                        variant="default",
+                        size="xs",
+                        **dashed(aria_pressed="false"),
+                    ),
+                ],
+                className="live-bar",
+            ),
+            html.Div(
+                [_chart_panel(chart, zone) for chart in CHARTS]
+                + [
+                    html.Section(
+                        [
+                            html.Div([html.H2("Cores")], className="panel-head"),
+                            html.Div(core_strip(latest.measurements.get("cpu", [])), id="live-cores"),
+                        ],
+                        className="panel",
+                    )
+                ],
+                className="chart-grid",
+            ),
+            dcc.Store(id="live-view", data={"kind": "server", "server_id": server_id}),
+        ]
+    )
+
+
+def _chart_panel(chart: LiveChart, zone: tzinfo) -> html.Section:
+    return html.Section(
+        [
+            html.Div(
+                [html.H2(chart.title), html.Span(id=f"live-now-{chart.name}", className="panel-now numeric")],
+                className="panel-head",
+            ),
+            dcc.Graph(
+                id=f"live-chart-{chart.name}",
+                figure=live_figure(chart, {}, chart_scale(chart, {}), chart.top, zone),
+                config=GRAPH_CONFIG,
+                style={"height": CHART_HEIGHT},
+                className="chart",
+            ),
+        ],
+        className="panel",
+        **dashed(aria_label=f"{chart.title}, live"),
+    )
+
+
+def live_note(latest: Latest, now: datetime, zone: tzinfo) -> list[Any]:
+    if latest.time is None:
+        return ["No data has arrived from this server yet. Charts start by themselves when it does."]
+    age = (now - latest.time).total_seconds()
+    if age > 60:
+        return ["No new data since ", moment_text(latest.time, now, zone), "."]
+    return [html.Span(className="live-dot", **dashed(aria_hidden="true")), "Live, last 15 minutes"]
+
+
+async def stream(session: Session, view: View, zone: tzinfo, push: Push) -> None:
+    """Recent history into the charts, then each reading as it is committed."""
+    server_id = int(view["server_id"])
+    latest = await session.client.latest(server_id)
+    scales = {chart.name: chart_scale(chart, latest.measurements.get("host", {})) for chart in CHARTS}
+    history = await recent_history(session, server_id)
+    busy = history.get("host.cpu_percent")
+    interval = interval_of(busy.time if busy else ())
+    previous = busy.time[-1].timestamp() if busy and busy.time else None
+    for chart in CHARTS:
+        scale = scales[chart.name]
+        top = chart.top
+        if chart.sized_by and (total := latest.measurements.get("host", {}).get(chart.sized_by)):
+            top = total / scale.divisor
+        push(f"live-chart-{chart.name}", figure=live_figure(chart, history, scale, top, zone))
+    await push.settle()
+    if latest.time is not None:
+        _push_numbers(latest.measurements, push)
+    push("live-note", children=live_note(latest, datetime.now(UTC), zone))
+
+    def on_link(state: LinkState) -> None:
+        if state == "disconnected":
+            push(
+                "live-note",
+                children=[
+                    "No live data from the backend since ",
+                    moment_text(datetime.now(UTC), datetime.now(UTC), zone),
+                    "; reconnecting…",
+                ],
+            )
+
+    async for samples in with_silence(session.client.live_server(server_id, on_link), SILENCE_S):
+        if samples is None:
+            await _push_state(session, server_id, zone, push)
+            continue
+        if previous is not None and samples.collected_at <= previous:
+            continue
+        push_samples(samples, scales, previous, interval, zone, push)
+        previous = samples.collected_at
+        push("server-status", children=status_badge("online"))
+        push("server-seen", children=moment_text(from_unix(samples.collected_at), datetime.now(UTC), zone))
+        push("live-note", children=running_note(samples.collected_at, zone))
+
+
+async def _push_state(session: Session, server_id: int, zone: tzinfo, push: Push) -> None:
+    """Nothing came for a while: say whether the server is offline, and since when."""
+    server, latest = await session.client.server(server_id), await session.client.latest(server_id)
+    push("server-status", children=status_badge(server.status))
+    push("live-note", children=live_note(latest, datetime.now(UTC), zone))
+
+
+def running_note(collected_at: float, zone: tzinfo) -> list[Any]:
+    return [
+        html.Span(className="live-dot", **dashed(aria_hidden="true")),
+        "Live, last 15 minutes · reading of ",
+        html.Span(
+            absolute(from_unix(collected_at), zone)[11:],
+            id="live-read-at",
+            className="numeric",
+            **dashed(data_collected=f"{collected_at:.3f}"),
+        ),
+    ]
+
+
+def push_samples(
+    samples: ServerSamples, scales: dict[str, Scale], previous: float | None, interval: float, zone: tzinfo, push: Push
+) -> None:
+    """One reading into charts, numbers and cores."""
+    host = samples.measurements.get("host") or {}
+    for chart in CHARTS:
+        scale = scales[chart.name]
+        added = extension(chart, host, samples.collected_at, previous, interval, scale, zone)
+        push(f"live-chart-{chart.name}", extendData=added)
+    _push_numbers(samples.measurements, push)
+
+
+def _push_numbers(measurements: dict[str, Any], push: Push) -> None:
+    host = measurements.get("host") or {}
+    for name, text in now_texts(host).items():
+        push(f"live-now-{name}", children=text)
+    if cores := measurements.get("cpu"):
+        push("live-cores", children=core_strip(cores))
+
+
+def now_texts(host: dict[str, Any]) -> dict[str, str]:
+    """The newest values beside each chart's title."""
+    used, total = host.get("memory_used_bytes"), host.get("memory_total_bytes")
+    return {
+        "cpu": format_percent(host.get("cpu_percent")),
+        "memory": f"{format_value(used, 'bytes')} of {format_value(total, 'bytes')}",
+        "load": " · ".join(format_value(host.get(f"load_{m}m"), "load") for m in (1, 5, 15)),
+        "disk": _pair(host, "read", "disk_read_bytes_per_second", "written", "disk_write_bytes_per_second"),
+        "network": _pair(host, "in", "network_receive_bytes_per_second", "out", "network_transmit_bytes_per_second"),
+    }
+
+
+def _pair(host: dict[str, Any], first: str, first_field: str, second: str, second_field: str) -> str:
+    unit = "bytes_per_second"
+    return (
+        f"{first} {format_value(host.get(first_field), unit)} · {second} {format_value(host.get(second_field), unit)}"
+    )
+
+
+async def recent_history(session: Session, server_id: int) -> dict[str, Series | None]:
+    """The last minutes of every line, fetched at once."""
+    end = datetime.now(UTC)
+    start = end - timedelta(seconds=WINDOW_S)
+
+    async def one(metric: str) -> Series | None:
+        try:
+            answer = await session.client.history_series(server_id, metric, start, end, points=HISTORY_POINTS)
+        except ApiError as error:
+            if error.status == 404:
+                raise
+            return None
+        return answer.series[0] if answer.series else None
+
+    answers = await asyncio.gather(*(one(metric) for metric in METRICS))
+    return dict(zip(METRICS, answers, strict=True))
+
+
+def register(app: Dash, views: LiveViews) -> None:
+    views.add("server", stream)
+
+    @app.callback(
+        Output("live-paused", "data", allow_duplicate=True),
+        Output("live-pause", "children"),
+        Output("live-pause", "aria-pressed"),
+        Output("live-note", "children"),
+        Input("live-pause", "n_clicks"),
+        State("live-paused", "data"),
+        prevent_initial_call=True,
+    )
+    def pause(clicks: int | None, paused: bool | None) -> Any:
+        if not clicks:
+            return no_update, no_update, no_update, no_update
+        if paused:
+            return False, [icon("pause", 16), html.Span("Pause", className="button-word")], "false", "Catching up…"
+        since = absolute(datetime.now(UTC), request_zone())
+        return (
+            True,
+            [icon("play", 16), html.Span("Resume", className="button-word")],
+            "true",
+            [icon("pause", 14), f" Paused at {since[11:]}. Resuming fills in what was missed."],
+        )

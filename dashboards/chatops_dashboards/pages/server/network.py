@@ -1,0 +1,124 @@
+"""The network tab: interfaces as a table, one of them as a chart that grows by push."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta, tzinfo
+from typing import Any
+
+import dash_mantine_components as dmc
+from dash import Dash, Input, Output, State, dcc, html, no_update
+
+from chatops_dashboards.components.attributes import dashed
+from chatops_dashboards.components.server_tables import network_table
+from chatops_dashboards.figures.frame import GRAPH_CONFIG
+from chatops_dashboards.figures.live_charts import (
+    CHART_HEIGHT,
+    INTERFACE_CHART,
+    WINDOW_S,
+    chart_scale,
+    extension,
+    interval_of,
+    live_figure,
+)
+from chatops_dashboards.live import LiveViews, Push, View
+from chatops_dashboards.moments import from_unix
+from chatops_dashboards.pages.server.rows import as_of, rows_of, table_or_empty
+from chatops_dashboards.session import Session
+
+POINTS = 180
+
+
+async def content(session: Session, server_id: int, query: dict[str, str], zone: tzinfo) -> Any:
+    latest = await session.client.latest(server_id)
+    rows = rows_of(latest, "network")
+    names = sorted(str(row.get("interface")) for row in rows)
+    first = max(rows, key=lambda row: row.get("receive_bytes_per_second") or 0.0, default={}).get("interface")
+    chart = html.Section(
+        [
+            html.Div(
+                [
+                    html.H2("Last 15 minutes"),
+                    dmc.Select(
+                        id="network-interface",
+                        data=names,
+                        value=first,
+                        allowDeselect=False,
+                        size="xs",
+                        w=180,
+                        **dashed(aria_label="Interface"),
+                    ),
+                ],
+                className="panel-head",
+            ),
+            dcc.Graph(
+                id="network-chart",
+                figure=live_figure(INTERFACE_CHART, {}, chart_scale(INTERFACE_CHART, {}), None, zone),
+                config=GRAPH_CONFIG,
+                style={"height": CHART_HEIGHT},
+                className="chart",
+            ),
+        ],
+        className="panel",
+    )
+    return html.Div(
+        [
+            html.Div(as_of(latest.time, zone), id="server-as-of"),
+            html.Div(
+                table_or_empty(rows, network_table, "The agent has not reported an interface."),
+                id="server-rows",
+                className="panel flush",
+            ),
+            chart if rows else None,
+            dcc.Store(id="live-view", data={"kind": "server-network", "server_id": server_id, "interface": first}),
+        ],
+        className="stack",
+    )
+
+
+async def stream(session: Session, view: View, zone: tzinfo, push: Push) -> None:
+    """The table, and the chosen interface's chart, with each reading."""
+    server_id, interface = int(view["server_id"]), view.get("interface")
+    scale = chart_scale(INTERFACE_CHART, {})
+    previous, interval = None, 5.0
+    if interface:
+        end = datetime.now(UTC)
+        labels = {"interface": str(interface)}
+        answers = await asyncio.gather(
+            *(
+                session.client.history_series(
+                    server_id, line.metric, end - timedelta(seconds=WINDOW_S), end, points=POINTS, labels=labels
+                )
+                for line in INTERFACE_CHART.lines
+            )
+        )
+        history = {answer.metric: answer.series[0] if answer.series else None for answer in answers}
+        times = next((series.time for series in history.values() if series), [])
+        previous, interval = (times[-1].timestamp() if times else None), interval_of(times)
+        push("network-chart", figure=live_figure(INTERFACE_CHART, history, scale, None, zone))
+        await push.settle()
+    async for samples in session.client.live_server(server_id):
+        rows = samples.measurements.get("network") or []
+        if not rows or (previous is not None and samples.collected_at <= previous):
+            continue
+        push("server-rows", children=network_table(rows))
+        push("server-as-of", children=as_of(from_unix(samples.collected_at), zone))
+        row = next((row for row in rows if row.get("interface") == interface), None)
+        if row is not None:
+            added = extension(INTERFACE_CHART, row, samples.collected_at, previous, interval, scale, zone)
+            push("network-chart", extendData=added)
+            previous = samples.collected_at
+
+
+def register(app: Dash, views: LiveViews) -> None:
+    views.add("server-network", stream)
+
+    @app.callback(
+        Output("live-view", "data", allow_duplicate=True),
+        Input("network-interface", "value"),
+        State("server-id", "data"),
+        State("live-view", "data"),
+        prevent_initial_call=True,
+    )
+    def choose_interface(interface: str | None, server_id: int, view: View) -> Any:
+        if view.get("interface") == interface:
+            return no_update
+        return {"kind": "server-network", "server_id": server_id, "interface": interface}

@@ -1,0 +1,45 @@
+"""What the table tabs share: rows of one measurement, first from the newest reading, then by push."""
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, tzinfo
+from typing import Any
+
+from dash import html
+
+from chatops_client import Latest
+from chatops_dashboards.components.server_tables import Row
+from chatops_dashboards.components.states import empty
+from chatops_dashboards.components.status import moment_text
+from chatops_dashboards.live import Push
+from chatops_dashboards.moments import from_unix
+from chatops_dashboards.session import Session
+
+Draw = Callable[[Sequence[Row]], Any]
+
+
+def rows_of(latest: Latest, measurement: str) -> list[Row]:
+    rows = latest.measurements.get(measurement)
+    return list(rows) if isinstance(rows, list) else []
+
+
+def as_of(moment: datetime | None, zone: tzinfo) -> html.Div:
+    """How old the table is."""
+    now = datetime.now(UTC)
+    stale = moment is not None and (now - moment).total_seconds() > 90
+    return html.Div(
+        ["As of ", moment_text(moment, now, zone)] + ([" – the server is not reporting"] if stale else []),
+        className="as-of" + (" stale-note" if stale else ""),
+    )
+
+
+def table_or_empty(rows: Sequence[Row], draw: Draw, nothing: str) -> Any:
+    return draw(rows) if rows else empty("Nothing here yet", nothing, picture="server")
+
+
+async def push_rows(session: Session, server_id: int, measurement: str, draw: Draw, zone: tzinfo, push: Push) -> None:
+    """Redraw the table (`server-rows`) whenever the measurement arrives."""
+    async for samples in session.client.live_server(server_id):
+        rows = samples.measurements.get(measurement)
+        if isinstance(rows, list) and rows:
+            push("server-rows", children=draw(rows))
+            push("server-as-of", children=as_of(from_unix(samples.collected_at), zone))
