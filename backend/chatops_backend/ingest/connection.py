@@ -36,8 +36,8 @@ from chatops_protocol.agent_messages import (
 
 log = logging.getLogger(__name__)
 
-# As `metrics.set_policies` keeps raw rows: older ones would be dropped at the next run of the policy.
-OLDEST_S = 7 * 86_400.0
+# An hour inside what `metrics.set_policies` refreshes: an older row would be in no roll-up, and soon dropped.
+OLDEST_S = 6 * 86_400.0 - 3_600.0
 NEWEST_S = 300.0
 MAX_PENDING_REFUSALS = 100
 SEND_TIMEOUT_S = 30.0
