@@ -124,7 +124,8 @@ class Connection:
             self._settings.url,
             ssl=self._tls,
             proxy=True if self._settings.through_proxy else None,
-            # Saves 60 % of the bytes for a third more CPU time and 0.6 MB; frames are about 1 KB each 5 s.
+            # Frames are 1 KB each 5 s: compressing them cost no CPU time that could be measured, but 1.4 MB of memory
+            # here and a window per agent in the backend.
             compression=None,
             open_timeout=OPEN_WITHIN_S,
             ping_interval=PING_EVERY_S,

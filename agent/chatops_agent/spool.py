@@ -93,7 +93,7 @@ class Spool:
             return self._store(rows, time)
         except sqlite3.Error as error:
             if spool_file.is_damage(error):
-                self.recover(error)
+                self._recover_or_raise(error)
                 return self._store(rows, time)
             self._counters.dropped_frames += 1
             if not self._failing:
@@ -149,9 +149,7 @@ class Spool:
             self.settle()
             return self._read(after, max_frames, max_bytes)
         except sqlite3.Error as error:
-            if not spool_file.is_damage(error):
-                raise
-            self.recover(error)
+            self._recover_or_raise(error)
             return []
 
     def _read(self, after: int, max_frames: int, max_bytes: int) -> list[Frame]:
@@ -190,7 +188,13 @@ class Spool:
         self._acknowledged = max(self._acknowledged, min(sequence, self._sent))
 
     def resume(self, last_sequence: int) -> None:
-        """A connection begins; the backend has this stream up to `last_sequence`."""
+        """A connection begins; the backend has this stream up to `last_sequence`. Like `read`, may replace the file."""
+        try:
+            self._resume(last_sequence)
+        except sqlite3.Error as error:
+            self._recover_or_raise(error)
+
+    def _resume(self, last_sequence: int) -> None:
         if last_sequence >= self._next:
             log.warning("the spool was set back (restored from a copy?): what it holds was sent before, or is lost")
             self._counters.dropped_frames += self._counters.spool_frames
@@ -213,8 +217,13 @@ class Spool:
         self._forget(frames, size)
         self._deletable += frames
         if self._deletable >= DELETE_AT_ONCE:
-            self._delete_settled()
-            self._give_space_back()
+            try:
+                self._delete_settled()
+                self._give_space_back()
+            except sqlite3.OperationalError as error:
+                # A full disk must not stop the sending; `append` says that it is full, and deletes when it is not.
+                if spool_file.is_damage(error):
+                    raise
 
     def _forget(self, frames: int, size: int) -> None:
         self._counters.spool_frames -= frames
@@ -231,13 +240,12 @@ class Spool:
         """After a long backlog the file is all free pages; rewriting the little that is left takes milliseconds."""
         free = self._connection.execute("PRAGMA freelist_count").fetchone()[0]
         if self._counters.spool_frames <= DELETE_AT_ONCE and free >= VACUUM_FROM_FREE_PAGES:
-            try:
-                self._connection.execute("VACUUM")
-            except sqlite3.OperationalError as error:
-                log.warning("cannot shrink the spool (%s); its free pages are used again", error)
+            self._connection.execute("VACUUM")
 
-    def recover(self, error: sqlite3.Error) -> None:
-        """The file turned out to be damaged while in use: save what can be read, go on with a sound one."""
+    def _recover_or_raise(self, error: sqlite3.Error) -> None:
+        """If the file turned out to be damaged while in use, save what can be read and go on with a sound one."""
+        if not spool_file.is_damage(error):
+            raise error
         before = self._counters.spool_frames
         self._connection.close()
         self._use(replace_damaged(self._path, str(error), self._layout, self._wall_clock()))
@@ -260,6 +268,8 @@ class Spool:
             self.settle()
             self._delete_settled()
             spool_file.write_mark(self._connection, Mark(self._next - 1, closed=True))
+        except sqlite3.Error as error:
+            log.warning("cannot close the spool in peace (%s); the next start will check it", error)
         finally:
             self.closed = True
             self._connection.close()

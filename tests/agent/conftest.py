@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import socket
 import ssl
 import subprocess
 import sys
@@ -205,3 +206,11 @@ def open_spool(tmp_path: Path, counters: Counters) -> Iterator[Callable[..., Spo
     for spool in opened:
         if not spool.closed:
             spool.close()
+
+
+@pytest.fixture
+def free_port() -> int:
+    """A port of this machine that nobody listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port: int = probe.getsockname()[1]
+        return port
