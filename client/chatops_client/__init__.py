@@ -5,10 +5,9 @@ from chatops_client.client import Client
 from chatops_client.errors import ApiError, BackendUnreachableError
 from chatops_client.frames import series_to_frame
 from chatops_client.tokens import Tokens
-from chatops_client.wire import AgentWheel, Latest
+from chatops_client.wire import Latest
 
 __all__ = [
-    "AgentWheel",
     "ApiError",
     "AsyncClient",
     "BackendUnreachableError",

@@ -15,9 +15,10 @@ from chatops_client.errors import ApiError, BackendUnreachableError
 from chatops_client.frames import series_to_frame
 from chatops_client.live import LinkState, live_messages
 from chatops_client.tokens import Tokens
-from chatops_client.wire import AgentWheel, Call, Latest, build_request, read_answer, read_latest
+from chatops_client.wire import Call, Latest, build_request, read_answer, read_latest
 from chatops_protocol.live_messages import FleetState, ServerSamples
 from chatops_protocol.resources import (
+    AgentWheel,
     ApiKey,
     Catalog,
     ConnectionEvent,
@@ -265,13 +266,13 @@ class AsyncClient:
         end: datetime,
         *,
         server_ids: Sequence[int] = (),
-        tags: Sequence[str] = (),
+        tag: str | None = None,
         points: int = 500,
         aggregate: str | None = None,
         group_by: Sequence[str] = (),
     ) -> MetricSeries:
-        """One metric of several servers, chosen by id or by tag."""
-        return await self.request(calls.query(metric, start, end, points, server_ids, tags, aggregate, group_by))
+        """One metric of several servers, chosen by id or by tag; none chosen, no series."""
+        return await self.request(calls.query(metric, start, end, points, server_ids, tag, aggregate, group_by))
 
     async def query(
         self,
@@ -280,7 +281,7 @@ class AsyncClient:
         end: datetime,
         *,
         server_ids: Sequence[int] = (),
-        tags: Sequence[str] = (),
+        tag: str | None = None,
         points: int = 500,
         aggregate: str | None = None,
         group_by: Sequence[str] = (),
@@ -291,7 +292,7 @@ class AsyncClient:
             start,
             end,
             server_ids=server_ids,
-            tags=tags,
+            tag=tag,
             points=points,
             aggregate=aggregate,
             group_by=group_by,

@@ -4,8 +4,9 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from chatops_client.wire import AgentWheel, Call, query_params, segment
+from chatops_client.wire import Call, query_params, segment
 from chatops_protocol.resources import (
+    AgentWheel,
     ApiKey,
     Catalog,
     ChangePasswordRequest,
@@ -143,14 +144,14 @@ def query(
     end: datetime,
     points: int,
     server_ids: Sequence[int],
-    tags: Sequence[str],
+    tag: str | None,
     aggregate: str | None,
     group_by: Sequence[str],
 ) -> Call[MetricSeries]:
     parameters = {
         "metric": metric,
         "server_id": list(server_ids),
-        "tag": list(tags),
+        "tag": tag,
         "start": start,
         "end": end,
         "points": points,

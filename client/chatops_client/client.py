@@ -14,8 +14,9 @@ from chatops_client import calls
 from chatops_client.errors import ApiError, BackendUnreachableError
 from chatops_client.frames import series_to_frame
 from chatops_client.tokens import Tokens
-from chatops_client.wire import AgentWheel, Call, Latest, build_request, read_answer, read_latest
+from chatops_client.wire import Call, Latest, build_request, read_answer, read_latest
 from chatops_protocol.resources import (
+    AgentWheel,
     ApiKey,
     Catalog,
     ConnectionEvent,
@@ -244,13 +245,13 @@ class Client:
         end: datetime,
         *,
         server_ids: Sequence[int] = (),
-        tags: Sequence[str] = (),
+        tag: str | None = None,
         points: int = 500,
         aggregate: str | None = None,
         group_by: Sequence[str] = (),
     ) -> MetricSeries:
-        """One metric of several servers, chosen by id or by tag."""
-        return self.request(calls.query(metric, start, end, points, server_ids, tags, aggregate, group_by))
+        """One metric of several servers, chosen by id or by tag; none chosen, no series."""
+        return self.request(calls.query(metric, start, end, points, server_ids, tag, aggregate, group_by))
 
     def query(
         self,
@@ -259,7 +260,7 @@ class Client:
         end: datetime,
         *,
         server_ids: Sequence[int] = (),
-        tags: Sequence[str] = (),
+        tag: str | None = None,
         points: int = 500,
         aggregate: str | None = None,
         group_by: Sequence[str] = (),
@@ -270,7 +271,7 @@ class Client:
             start,
             end,
             server_ids=server_ids,
-            tags=tags,
+            tag=tag,
             points=points,
             aggregate=aggregate,
             group_by=group_by,

@@ -19,14 +19,6 @@ PAGE_SIZE = 200
 T = TypeVar("T")
 
 
-class AgentWheel(Struct, frozen=True):
-    """The agent's own distribution as the backend serves it; `url` is a path on the backend or absolute."""
-
-    filename: str
-    url: str
-    sha256: str
-
-
 class Latest(Struct, frozen=True):
     """The newest readings of one server. `measurements` maps ``host`` to an object of fields and every other
     measurement to a list of objects of labels and fields; `time` is None when nothing ever arrived."""

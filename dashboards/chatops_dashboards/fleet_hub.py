@@ -4,6 +4,7 @@ Runs while somebody is subscribed and a moment longer, so that a change of page 
 """
 
 import asyncio
+import logging
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable
@@ -18,8 +19,12 @@ from chatops_protocol.live_messages import FleetEntry, FleetState
 
 SPARK_WINDOW_S = 900.0
 SPARK_STEP_S = 10.0
+SPARK_POINTS = 60
+MOST_SPARKS = 2000
 LINGER_S = 10.0
 SPARK_METRIC = "host.cpu_percent"
+
+log = logging.getLogger(__name__)
 
 Spark = deque[tuple[float, float | None]]
 
@@ -75,16 +80,19 @@ class FleetHub:
             self._task.cancel()
 
     async def _run(self) -> None:
-        history = asyncio.create_task(self._load_sparks())
+        history: asyncio.Task[None] | None = None
         try:
             async for state in self._client.live_fleet(self._on_link):
                 await self._take(state)
+                if history is None:
+                    history = asyncio.create_task(self._load_sparks())
         except ApiError as error:
             self.refusal = error
             self.down_since = self.down_since or self._clock()
             await self._announce()
         finally:
-            history.cancel()
+            if history is not None:
+                history.cancel()
 
     async def _take(self, state: FleetState) -> None:
         if state.complete:
@@ -110,12 +118,15 @@ class FleetHub:
 
     async def _load_sparks(self) -> None:
         end = from_unix(self._clock())
+        start, servers = end - timedelta(seconds=SPARK_WINDOW_S), sorted(self.entries)[:MOST_SPARKS]
+        if not servers:
+            return
         try:
-            answer = await self._client.query_series(
-                SPARK_METRIC, end - timedelta(seconds=SPARK_WINDOW_S), end, points=int(SPARK_WINDOW_S / SPARK_STEP_S)
-            )
-        except (ApiError, BackendUnreachableError):
-            return  # The spark lines then start now; the charts of the server page tell of the error.
+            answer = await self._client.query_series(SPARK_METRIC, start, end, server_ids=servers, points=SPARK_POINTS)
+        except (ApiError, BackendUnreachableError) as error:
+            # The spark lines then start now; nothing else hangs on them.
+            log.warning("no history for the spark lines: %s", error)
+            return
         for series in answer.series:
             if series.server_id is None:
                 continue

@@ -9,7 +9,7 @@ import dash_mantine_components as dmc
 from dash import ALL, Dash, Input, Output, State, ctx, dcc, html, no_update
 from quart import request
 
-from chatops_client import AgentWheel, ApiError, BackendUnreachableError
+from chatops_client import ApiError, BackendUnreachableError
 from chatops_dashboards.components.attributes import dashed
 from chatops_dashboards.components.icons import icon
 from chatops_dashboards.components.states import notice
@@ -17,6 +17,7 @@ from chatops_dashboards.fleet_hub import fleet_hub
 from chatops_dashboards.live import LiveViews, Push, View
 from chatops_dashboards.session import Session, current_session
 from chatops_dashboards.settings import DashboardSettings
+from chatops_protocol.resources import AgentWheel
 
 WAIT_S = 1800.0
 LOOPBACK = {"127.0.0.1", "localhost", "::1"}
