@@ -98,7 +98,7 @@ class _Supervisor:
         agent = {
             "CHATOPS_API_URL": api,
             "CHATOPS_API_KEY": agent_key,
-            "CHATOPS_SPOOL_DIR": os.environ.get("CHATOPS_SPOOL_DIR") or str(settings.data_dir / "spool"),
+            "CHATOPS_SPOOL_DIR": environment.get("CHATOPS_SPOOL_DIR") or str(settings.data_dir / "spool"),
         }
         # What the agent has no use for it is not given.
         without_secrets = {
