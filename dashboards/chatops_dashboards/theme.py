@@ -43,7 +43,25 @@ _METRIC_COLOURS = {
     "network.transmit_bytes_per_second": ORANGE,
 }
 
+# A busy processor is only worth a word when it stays busy.
+CPU_LASTS_S = 120.0
+
 MANTINE: dict[str, Any] = {
+    # The dark greys of the forms, tuned to the blue-grey ground of chatops.css.
+    "colors": {
+        "dark": [
+            "#e3e8ef",
+            "#c3cbd6",
+            "#98a4b3",
+            "#6f7b8b",
+            "#3a424e",
+            "#2d343f",
+            "#222831",
+            "#1b1f26",
+            "#161a20",
+            "#13161b",
+        ]
+    },
     "primaryColor": "blue",
     "defaultRadius": "md",
     "cursorType": "pointer",

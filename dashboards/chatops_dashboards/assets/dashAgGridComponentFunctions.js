@@ -33,6 +33,10 @@
     make("div", { className: "cell-bar" + (value == null ? " dim" : ""), title: text || undefined },
       make("span", { className: `numeric level-${value == null ? "unknown" : level(value)}` }, value == null ? unknown : mark[level(value)] + percent(value)),
       make("div", { className: "track" }, make("div", { className: `fill fill-${value == null ? "unknown" : level(value)}`, style: { width: `${Math.min(100, value || 0)}%` } })));
+  cells.PlainPercentCell = ({ value, data }) =>
+    make("div", { className: data.status === "offline" ? "stale" : "" }, make("div", { className: "cell-bar" },
+      make("span", { className: "numeric" }, value == null ? unknown : percent(value)),
+      make("div", { className: "track" }, make("div", { className: "fill", style: { width: `${Math.min(100, value || 0)}%` } }))));
   cells.PercentCell = ({ value, data }) => make("div", { className: data.status === "offline" ? "stale" : "" }, bar(value));
   cells.DiskCell = ({ value, data }) =>
     make("div", { className: "cell-disk" + (data.status === "offline" ? " stale" : "") },

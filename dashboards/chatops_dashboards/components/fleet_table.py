@@ -19,7 +19,7 @@ def fleet_table(rows: list[dict[str, Any]]) -> dag.AgGrid:
         {"field": "status", "headerName": "State", "cellRenderer": "StatusCell", "width": 135, "minWidth": 110},
         {"field": "name", "headerName": "Server", "cellRenderer": "ServerCell", "flex": 2, "minWidth": 170},
         {"field": "spark", "headerName": "CPU, 15 min", "cellRenderer": "SparkCell", "width": 150, "sortable": False},
-        number("cpu", "CPU", "PercentCell"),
+        number("cpu", "CPU", "PlainPercentCell"),
         number("memory", "Memory", "PercentCell"),
         number("disk", "Fullest disk", "DiskCell", minWidth=150),
         number("receive", "Received", "RateCell"),

@@ -1,6 +1,6 @@
 """The fleet as people see it: summary line, what needs attention, cards, rows of the table. Pure."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from typing import Any
@@ -14,7 +14,7 @@ from chatops_dashboards.components.status import level_mark, meter, moment_text,
 from chatops_dashboards.figures.sparkline import spark_mask, spark_runs
 from chatops_dashboards.fleet_hub import SPARK_WINDOW_S, Spark
 from chatops_dashboards.moments import from_unix, since_text
-from chatops_dashboards.theme import CRITICAL_PERCENT, WARNING_PERCENT, Level, level_of
+from chatops_dashboards.theme import CPU_LASTS_S, CRITICAL_PERCENT, WARNING_PERCENT, Level, level_of
 from chatops_dashboards.units import format_percent, format_value
 from chatops_protocol.live_messages import FleetEntry
 
@@ -38,7 +38,7 @@ class Problem:
     since: float | None = None
 
 
-def problems_of(entries: Sequence[FleetEntry]) -> list[Problem]:
+def problems_of(entries: Sequence[FleetEntry], sparks: Mapping[int, Spark], now: float) -> list[Problem]:
     """What needs attention, worst first: offline servers, then resources by how full they are."""
     found: list[tuple[float, Problem]] = []
     for entry in entries:
@@ -47,15 +47,28 @@ def problems_of(entries: Sequence[FleetEntry]) -> list[Problem]:
             continue
         if entry.status != "online":
             continue
-        for name, value in (
-            (f"disk {entry.fullest_mountpoint or ''}".strip(), entry.fullest_used_percent),
-            ("memory", entry.memory_used_percent),
-            ("CPU", entry.cpu_percent),
+        busy_since = high_since(sparks.get(entry.server_id, ()))
+        lasting = busy_since is not None and now - busy_since >= CPU_LASTS_S
+        for name, value, since in (
+            (f"disk {entry.fullest_mountpoint or ''}".strip(), entry.fullest_used_percent, None),
+            ("memory", entry.memory_used_percent, None),
+            ("CPU", entry.cpu_percent if lasting else None, busy_since),
         ):
             level = level_of(value)
             if level in ("warning", "critical") and value is not None:
-                found.append((value, Problem(entry, level, f"{name} {format_percent(value)}")))
+                found.append((value, Problem(entry, level, f"{name} {format_percent(value)}", since)))
     return [problem for _, problem in sorted(found, key=lambda pair: -pair[0])]
+
+
+def high_since(spark: Iterable[tuple[float, float | None]]) -> float | None:
+    """Since when the newest readings have all been high; None when the newest is not."""
+    since = None
+    for time, value in spark:
+        if value is None or value < WARNING_PERCENT:
+            since = None
+        elif since is None:
+            since = time
+    return since
 
 
 def severity(entry: FleetEntry) -> float:
@@ -65,7 +78,7 @@ def severity(entry: FleetEntry) -> float:
     if entry.status == "never":
         return -1.0
     return max(
-        (v for v in (entry.cpu_percent, entry.memory_used_percent, entry.fullest_used_percent) if v is not None),
+        (v for v in (entry.memory_used_percent, entry.fullest_used_percent) if v is not None),
         default=0.0,
     )
 
@@ -82,12 +95,20 @@ def select(
     chosen = [
         entry
         for entry in entries
-        if (status in ("all", "") or entry.status == status or (status == "attention" and problems_of([entry])))
+        if (
+            status in ("all", "")
+            or entry.status == status
+            or (status == "attention" and severity(entry) >= WARNING_PERCENT)
+        )
         and set(tags) <= set(entry.tags)
         and all(any(word in text.casefold() for text in (entry.name, *entry.tags)) for word in words)
     ]
     order = _ORDERS.get(sort, _by_attention)
     return sorted(chosen, key=lambda entry: (order(entry), entry.name.casefold(), entry.server_id))
+
+
+def _in_state(entry: FleetEntry, status: str) -> bool:
+    return status in ("all", entry.status) or (status == "attention" and severity(entry) >= WARNING_PERCENT)
 
 
 def _by_attention(entry: FleetEntry) -> float:
@@ -120,10 +141,12 @@ def _step(entry: FleetEntry) -> float:
     )
 
 
-def summary(entries: Sequence[FleetEntry], now: datetime, zone: tzinfo, down_since: float | None) -> html.Div:
+def summary(
+    entries: Sequence[FleetEntry], sparks: Mapping[int, Spark], now: datetime, zone: tzinfo, down_since: float | None
+) -> html.Div:
     """Counts, then what is wrong, where and since when."""
     counts = {status: sum(entry.status == status for entry in entries) for status in ("online", "offline", "never")}
-    problems = problems_of(entries)
+    problems = problems_of(entries, sparks, now.timestamp())
     parts: list[Any] = [
         html.Div(
             [
@@ -181,7 +204,7 @@ def _problem_line(problem: Problem, now: datetime, zone: tzinfo) -> list[Any]:
         " ",
         html.Span(problem.text),
     ]
-    if problem.text == "offline" and problem.since is not None:
+    if problem.since is not None:
         since = from_unix(problem.since)
         line += [f" since {since_text(since, now, zone)} (", moment_text(since, now, zone), ")"]
     return line
@@ -211,7 +234,7 @@ def card_body(entry: FleetEntry, spark: Spark | None, now: datetime, zone: tzinf
         note = html.P(
             ["Last seen ", moment_text(seen, now, zone), ". Readings below are from then."], className="card-note"
         )
-        return [head, tag_list(entry.tags), note, html.Div(_meters(entry), className="stale")]
+        return [head, tag_list(entry.tags), note, html.Div(_meters(entry, spark, now), className="stale")]
     mask = spark_mask(spark or (), now.timestamp(), SPARK_WINDOW_S)
     return [
         head,
@@ -223,7 +246,7 @@ def card_body(entry: FleetEntry, spark: Spark | None, now: datetime, zone: tzinf
             role="img",
             **dashed(aria_label="CPU of the last 15 minutes"),
         ),
-        html.Div(_meters(entry)),
+        html.Div(_meters(entry, spark, now)),
         html.Div(
             [
                 html.Span(
@@ -241,9 +264,12 @@ def card_body(entry: FleetEntry, spark: Spark | None, now: datetime, zone: tzinf
     ]
 
 
-def _meters(entry: FleetEntry) -> list[html.Div]:
+def _meters(entry: FleetEntry, spark: Spark | None, now: datetime) -> list[html.Div]:
+    busy_since = high_since(spark or ())
+    lasting = busy_since is not None and now.timestamp() - busy_since >= CPU_LASTS_S
+    cpu_level: Level | None = None if lasting or entry.cpu_percent is None else "ok"
     return [
-        meter("CPU", entry.cpu_percent),
+        meter("CPU", entry.cpu_percent, level=cpu_level),
         meter("Memory", entry.memory_used_percent),
         meter("Disk", entry.fullest_used_percent, entry.fullest_mountpoint or ""),
     ]

@@ -39,9 +39,9 @@ def moment_text(moment: datetime | None, now: datetime, zone: tzinfo, missing: s
     )
 
 
-def meter(label: str, percent: float | None, detail: str = "") -> html.Div:
+def meter(label: str, percent: float | None, detail: str = "", level: Level | None = None) -> html.Div:
     """A share as bar and number. The bar takes a state's colour only when the state is not ok."""
-    level = level_of(percent)
+    level = level or level_of(percent)
     width = 0.0 if percent is None else min(100.0, max(0.0, percent))
     word = f", {LEVEL_WORDS[level]}" if LEVEL_WORDS[level] else ""
     return html.Div(

@@ -126,7 +126,10 @@ def live_figure(
             trace |= {"fill": "tozeroy", "fillcolor": _faint(colour)}
         traces.append(trace)
     frame = layout(y, revision=chart.name, height=CHART_HEIGHT, legend=len(traces) > 1)
-    frame["xaxis"] |= {"tickformat": "%H:%M"}
+    frame["xaxis"]["tickformatstops"] = [
+        {"dtickrange": [None, 59_999], "value": "%H:%M:%S"},
+        {"dtickrange": [59_999, None], "value": "%H:%M"},
+    ]
     return {"data": traces, "layout": frame}
 
 

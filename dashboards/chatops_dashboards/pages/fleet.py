@@ -114,7 +114,7 @@ async def render(
         now = datetime.now(UTC)
         chosen = fleet_view.select(entries, search, tags, status, sort)
         all_tags = sorted({tag for entry in entries for tag in entry.tags})
-        top = fleet_view.summary(entries, now, zone, hub.down_since)
+        top = fleet_view.summary(entries, hub.sparks, now, zone, hub.down_since)
         mode = view if view in ("cards", "table") else "cards" if len(entries) <= MOST_CARDS else "table"
         body: Any
         if not entries:
@@ -148,7 +148,7 @@ async def stream(session: Session, view: View, zone: tzinfo, push: Push) -> None
             changed, version = hub.changed_since(version), hub.version
             now = datetime.now(UTC)
             entries = list(hub.entries.values())
-            push("fleet-summary", children=fleet_view.summary(entries, now, zone, hub.down_since))
+            push("fleet-summary", children=fleet_view.summary(entries, hub.sparks, now, zone, hub.down_since))
             if set(hub.entries) != known or any(statuses.get(e.server_id, e.status) != e.status for e in changed):
                 push("fleet-changed", data=version)
                 known, statuses = set(hub.entries), {entry.server_id: entry.status for entry in entries}
