@@ -42,6 +42,9 @@ NEWEST_S = 300.0
 MAX_PENDING_REFUSALS = 100
 SEND_TIMEOUT_S = 30.0
 
+# What msgspec raises for bytes that are no message: beside its own errors, for bad UTF-8 and for bottomless nesting.
+UNDECODABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+
 rows_refused = Metric("chatops_ingest_refused_rows_total", "Rows that were not stored", ["reason"])
 
 
@@ -138,7 +141,7 @@ class AgentConnection:
             message: bytes | str = data if data is not None else text or ""
             try:
                 frame = self._read(message)
-            except msgspec.MsgspecError as error:
+            except UNDECODABLE as error:
                 self._refuse(0, "", Counter({"malformed": 1}), str(error)[:200])
                 continue
             if frame is None:

@@ -6,14 +6,13 @@ import logging
 import time
 from collections.abc import Callable
 
-import msgspec
 from litestar.exceptions import WebSocketDisconnect
 from prometheus_client import Counter, Gauge
 
 from chatops_backend.accounts.sockets import Socket
 from chatops_backend.database.interface import Database, DatabaseUnavailableError
 from chatops_backend.database.queries import load_queries
-from chatops_backend.ingest.connection import AgentConnection
+from chatops_backend.ingest.connection import UNDECODABLE, AgentConnection
 from chatops_backend.ingest.rows import LayoutError, readers_for
 from chatops_backend.ingest.writer import Writer
 from chatops_backend.servers.agent_keys import AgentIdentity, KeyRevocations, identify_agent, still_valid
@@ -32,6 +31,7 @@ log = logging.getLogger(__name__)
 
 TRY_AGAIN_LATER = 1013
 KEYS_CHECKED_EVERY_S = 2.0
+MAX_REASON_BYTES = 123
 
 connections = Gauge("chatops_agent_connections", "Agents connected")
 handshakes_refused = Counter("chatops_agent_handshakes_refused_total", "Agents turned away", ["reason"])
@@ -40,7 +40,9 @@ handshakes_refused = Counter("chatops_agent_handshakes_refused_total", "Agents t
 class _RefusedError(Exception):
     def __init__(self, code: int, reason: str, label: str) -> None:
         super().__init__(reason)
-        self.code, self.reason, self.label = code, reason, label
+        self.code, self.label = code, label
+        # A close frame holds 123 bytes of reason, and the peer's own words may be in it.
+        self.reason = reason.encode(errors="replace")[:MAX_REASON_BYTES].decode(errors="ignore")
 
 
 class Gateway:
@@ -117,8 +119,8 @@ class Gateway:
         binary = data is not None
         try:
             first = decode_from_agent_json(event.get("text") or "") if data is None else decode_from_agent_msgpack(data)
-        except msgspec.MsgspecError as error:
-            raise _RefusedError(CLOSE_PROTOCOL_ERROR, str(error)[:100], "malformed") from None
+        except UNDECODABLE as error:
+            raise _RefusedError(CLOSE_PROTOCOL_ERROR, str(error), "malformed") from None
         if not isinstance(first, Authenticate):
             raise _RefusedError(CLOSE_UNAUTHENTICATED, "the first message must authenticate", "malformed")
         try:
@@ -135,7 +137,7 @@ class Gateway:
                 interval_s=first.interval_s,
             )
         except LayoutError as error:
-            raise _RefusedError(CLOSE_PROTOCOL_ERROR, str(error)[:100], "layout") from None
+            raise _RefusedError(CLOSE_PROTOCOL_ERROR, str(error), "layout") from None
         except DatabaseUnavailableError:
             raise _RefusedError(TRY_AGAIN_LATER, "the database is not available", "database") from None
         connection = AgentConnection(

@@ -83,37 +83,51 @@ class Writer:
             await self._store(first)
 
     async def _store(self, frames: list[Frame]) -> None:
-        """Return when every frame is committed, known to be committed before, or refused for good."""
+        """Return when every frame is committed, known to be committed before, or refused for good.
+
+        Rows that the database refuses are tried twice: in their batch, then alone. Then only the frame's mark moves.
+        """
         wait = RETRY_MIN_S
+        marks_moved = False
+        refusal: Exception | None = None
         while True:
-            fresh = self._drop_repeated(frames)
-            if not fresh:
-                return
             try:
+                if marks_moved:
+                    frames = await self._reread_marks(frames)
+                    marks_moved = False
+                fresh = self._drop_repeated(frames)
+                if not fresh:
+                    return
                 with batch_seconds.time():
-                    await self._commit(fresh)
+                    await self._commit(fresh, with_rows=refusal is None)
             except _MarksMovedError:
                 batches_retried.labels("marks_moved").inc()
-                frames = await self._reread_marks(fresh)
-            except _TRANSIENT as error:
-                batches_retried.labels("database").inc()
-                log.warning("%d frames wait for the database: %s", len(fresh), error)
-                await asyncio.sleep(wait)
-                wait = min(RETRY_MAX_S, wait * 2)
+                marks_moved = True
             except Exception as error:  # whatever is wrong with these rows must not stop the others
-                if len(fresh) == 1:
-                    await self._refuse(fresh[0], error)
+                if isinstance(error, _TRANSIENT) or refusal is not None:
+                    batches_retried.labels("database").inc()
+                    log.warning("%d frames wait for the database: %s", len(frames), error)
+                    await asyncio.sleep(wait)
+                    wait = min(RETRY_MAX_S, wait * 2)
+                elif len(fresh) == 1:
+                    refusal = error
+                else:
+                    batches_retried.labels("refused").inc()
+                    for frame in frames:
+                        await self._store([frame])
                     return
-                batches_retried.labels("refused").inc()
-                for frame in fresh:
-                    await self._store([frame])
-                return
             else:
-                self._committed(fresh)
+                if refusal is None:
+                    self._committed(fresh)
+                else:
+                    self._refused(fresh[0], refusal)
+                # What stood in the batch twice came by another connection, which waits for its answer too.
+                for frame in frames:
+                    frame.origin.acknowledge(self._marks[frame.stream_key])
                 return
 
     def _drop_repeated(self, frames: list[Frame]) -> list[Frame]:
-        """Acknowledge and leave out what is stored already, or stands in this batch twice."""
+        """Acknowledge and leave out what is stored already; leave out what stands in this batch twice."""
         seen: dict[tuple[int, str], int] = {}
         fresh: list[Frame] = []
         for frame in frames:
@@ -152,8 +166,6 @@ class Writer:
         for name, count in stored.items():
             rows_stored.labels(name).inc(count)
         frames_stored.inc(len(frames))
-        for origin, sequence in {frame.origin: frame.sequence for frame in frames}.items():
-            origin.acknowledge(sequence)
         self._on_committed(frames)
 
     async def _reread_marks(self, frames: list[Frame]) -> list[Frame]:
@@ -175,13 +187,10 @@ class Writer:
                 frame.origin.server_is_gone()
         return [frame for frame in frames if frame.stream_key in marks]
 
-    async def _refuse(self, frame: Frame, error: Exception) -> None:
-        """Move the mark past a frame that the database will never take, and say so."""
+    def _refused(self, frame: Frame, error: Exception) -> None:
         log.error("frame %d of server %d cannot be stored and is refused: %s", frame.sequence, frame.server_id, error)
-        await self._commit([frame], with_rows=False)
         frames_refused.inc()
         frame.origin.refuse_frame(frame.sequence, "the database does not take these rows")
-        frame.origin.acknowledge(frame.sequence)
 
 
 def tables_of(frames: list[Frame]) -> dict[str, tuple[list[str], list[list[object]]]]:
