@@ -12,7 +12,7 @@ from typing import Any, TypeAlias, TypeVar
 
 import asyncpg
 
-from chatops_backend.database.interface import DatabaseUnavailableError
+from chatops_backend.database.interface import PLAN_CACHE_MODE, DatabaseUnavailableError
 from chatops_backend.database.unavailable import means_connection_lost
 from chatops_protocol.catalog import BY_NAME
 
@@ -150,7 +150,7 @@ async def _connect(socket: Path) -> Connection:
         # The server has one session for all clients in turn: a former client's statements and settings are still there,
         # and TimescaleDB has to be loaded before anything touches a hypertable.
         await asyncio.wait_for(connection.execute("DISCARD ALL"), CONNECT_ATTEMPT_S)
-        await connection.execute("SET timezone = 'UTC'")
+        await connection.execute(f"SET timezone = 'UTC'; SET plan_cache_mode = {PLAN_CACHE_MODE}")
         if await connection.fetchval("SELECT true FROM pg_extension WHERE extname = 'timescaledb'"):
             await connection.execute("LOAD 'timescaledb'")
     except BaseException:

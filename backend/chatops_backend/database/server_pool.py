@@ -6,7 +6,7 @@ from typing import Any, TypeAlias, TypeVar
 
 import asyncpg
 
-from chatops_backend.database.interface import DatabaseUnavailableError
+from chatops_backend.database.interface import PLAN_CACHE_MODE, DatabaseUnavailableError
 from chatops_backend.database.unavailable import means_connection_lost
 
 T = TypeVar("T")
@@ -24,7 +24,7 @@ async def connect_pool(url: str) -> "ServerDatabase":
         max_size=MAX_CONNECTIONS,
         timeout=CONNECT_TIMEOUT_S,
         command_timeout=STATEMENT_TIMEOUT_S,
-        server_settings={"timezone": "UTC", "application_name": "chatops"},
+        server_settings={"timezone": "UTC", "application_name": "chatops", "plan_cache_mode": PLAN_CACHE_MODE},
     )
     return ServerDatabase(pool)
 
