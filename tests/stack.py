@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+from tests.conftest import ADMIN_PASSWORD
 
 from chatops_backend.settings import Settings
-from tests.conftest import ADMIN_PASSWORD
 
 START_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 15.0
@@ -93,20 +93,18 @@ class Backend:
     def stop(self) -> int:
         return self.program.stop()
 
-    def call(self, method: str, path: str, **arguments: Any) -> httpx.Response:
-        """A request under ``/api/v1`` as the administrator."""
+    def headers(self) -> dict[str, str]:
+        """An administrator's access token; log in on first use."""
         if self._token is None:
             login = {"username": "admin", "password": ADMIN_PASSWORD}
             answer = httpx.post(f"{self.url}/api/v1/auth/login", json=login, trust_env=False).raise_for_status()
             self._token = answer.json()["access_token"]
-        return httpx.request(
-            method,
-            f"{self.url}/api/v1{path}",
-            headers={"Authorization": f"Bearer {self._token}"},
-            trust_env=False,
-            timeout=30,
-            **arguments,
-        )
+        return {"Authorization": f"Bearer {self._token}"}
+
+    def call(self, method: str, path: str, **arguments: Any) -> httpx.Response:
+        """A request under ``/api/v1`` as the administrator."""
+        url = f"{self.url}/api/v1{path}"
+        return httpx.request(method, url, headers=self.headers(), trust_env=False, timeout=30, **arguments)
 
     def add_server(self, name: str) -> tuple[int, str]:
         """Return the id of a new server and a key for its agent."""
