@@ -4,8 +4,11 @@ import asyncio
 
 import pytest
 
+from chatops_backend.accounts import users
 from chatops_backend.accounts.service import STATE_KEY
 from chatops_backend.database.open import open_database
+from chatops_backend.problems import ProblemError
+from chatops_protocol.resources import UpdateUserRequest
 
 pytestmark = pytest.mark.anyio
 
@@ -154,3 +157,19 @@ async def test_the_last_active_administrator_stays(lonely_app, new_person) -> No
     database = lonely_app.state[STATE_KEY].database
     count = "SELECT count(*) FROM chatops.users WHERE role = 'admin' AND active"
     assert await database.fetchval(count) == 1
+
+
+async def test_two_administrators_who_remove_each_other_at_once_do_not_both_succeed(lonely_app, new_person) -> None:
+    service = lonely_app.state[STATE_KEY]
+    first, second = await new_person("admin", into=lonely_app), await new_person("admin", into=lonely_app)
+    lower, raised = UpdateUserRequest(role="viewer"), UpdateUserRequest(role="admin")
+
+    async def change(person, request: UpdateUserRequest) -> None:
+        await users.update_user(service.database, service.principals, person.id, request, None, None)
+
+    for _ in range(20):
+        answers = await asyncio.gather(change(first, lower), change(second, lower), return_exceptions=True)
+        refused = [answer for answer in answers if answer is not None]
+        assert [type(error) for error in refused] == [ProblemError]
+        for person in (first, second):
+            await change(person, raised)
