@@ -1,6 +1,7 @@
 """The command `chatops agent` (also `python -m chatops_agent`). Options stand for the settings of the same name."""
 
 import os
+import signal
 import sys
 
 import click
@@ -38,6 +39,8 @@ def agent(once: bool, **options: str | None) -> None:
     if once:
         _print_once()
         return
+    for number in (signal.SIGINT, signal.SIGTERM):  # until the runner takes them over
+        signal.signal(number, lambda *_: sys.exit(0))
     given = {f"CHATOPS_{name.upper()}": value for name, value in options.items() if value is not None}
     environment = {**os.environ, **given}
     if "CHATOPS_API_KEY_FILE" in given:

@@ -9,7 +9,6 @@ import logging
 import ssl
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import NamedTuple
 
 from websockets.asyncio.client import ClientConnection, connect
@@ -62,12 +61,13 @@ class Connection:
         worker: Worker,
         uniform: Callable[[float, float], float],
         hello: Callable[[], messages.Authenticate],
+        tls: ssl.SSLContext | None,
     ) -> None:
-        """`hello` makes the first message. Raise `SettingsError` when the CA file holds no certificates."""
+        """`hello` makes the first message, `tls_for` makes `tls`."""
         self._settings, self._counters, self._hello = settings, counters, hello
         self._backoff = Backoff(uniform)
         self._sender = Sender(spool, counters, worker)
-        self._tls = tls_context(settings.ca_file) if settings.url.startswith("wss:") else None
+        self._tls = tls
         self._said: tuple[str, float] = ("", 0.0)
 
     def frames_waiting(self) -> None:
@@ -143,12 +143,19 @@ class Connection:
             self._said = (reason, time.monotonic())
 
 
-def tls_context(ca_file: Path | None) -> ssl.SSLContext:
-    """Verifies certificate and host name, always. A CA file takes the place of the system's authorities."""
+def tls_for(settings: Settings) -> ssl.SSLContext | None:
+    """Verifies certificate and host name, always. A CA file takes the place of the system's authorities.
+
+    None for plain ws, which the settings allow to this host only. Raise `SettingsError` when the file is none.
+    """
+    if not settings.url.startswith("wss:"):
+        return None
     try:
-        return ssl.create_default_context(cafile=ca_file)
+        return ssl.create_default_context(cafile=settings.ca_file)
     except (ssl.SSLError, OSError) as error:
-        raise SettingsError(f"CHATOPS_CA_FILE names {ca_file}, which holds no usable certificates ({error})") from error
+        raise SettingsError(
+            f"CHATOPS_CA_FILE names {settings.ca_file}, which holds no usable certificates ({error})"
+        ) from error
 
 
 def _closed(closed: ConnectionClosed, settings: Settings) -> Outcome:

@@ -7,13 +7,14 @@ import os
 import platform
 import random
 import signal
+import ssl
 import time
 from collections.abc import Callable
 from typing import Any
 
 from chatops_agent import __version__
 from chatops_agent.collection import Collection, standard_collection
-from chatops_agent.connection import Connection
+from chatops_agent.connection import Connection, tls_for
 from chatops_agent.counters import Counters
 from chatops_agent.settings import Settings
 from chatops_agent.spool import Spool
@@ -27,17 +28,16 @@ STOP_WITHIN_S = 4.0
 
 def run_agent(settings: Settings) -> None:
     """Run until SIGINT or SIGTERM. Raise `SettingsError` or `SpoolError` when it cannot start."""
+    tls = tls_for(settings)
     counters = Counters()
     collection = standard_collection(counters, settings.interval_s, settings.process_interval_s)
     spool = Spool(settings.spool_dir, settings.spool_max_bytes, collection.layout, counters)
-    stuck = asyncio.run(_run(settings, counters, collection, spool))
-    if stuck:
-        # A thread that hangs in the kernel would keep the interpreter from ending; all that was spooled is on disk.
-        os._exit(0)
+    asyncio.run(_run(settings, tls, counters, collection, spool))
 
 
-async def _run(settings: Settings, counters: Counters, collection: Collection, spool: Spool) -> bool:
-    """Return whether a collector hung so that the spool could not be closed."""
+async def _run(
+    settings: Settings, tls: ssl.SSLContext | None, counters: Counters, collection: Collection, spool: Spool
+) -> None:
     worker = Worker()
 
     def hello() -> Authenticate:
@@ -50,7 +50,7 @@ async def _run(settings: Settings, counters: Counters, collection: Collection, s
             interval_s=settings.interval_s,
         )
 
-    connection = Connection(settings, spool, counters, worker, random.SystemRandom().uniform, hello)
+    connection = Connection(settings, spool, counters, worker, random.SystemRandom().uniform, hello, tls)
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
@@ -83,7 +83,9 @@ async def _run(settings: Settings, counters: Counters, collection: Collection, s
         await asyncio.wait({sending}, timeout=STOP_WITHIN_S)
         closing = worker.run(spool.close)
         await asyncio.wait({closing}, timeout=STOP_WITHIN_S)
-    return not closing.done()
+    # The interpreter would wait for threads that may hang in the kernel: reading a dead disk, looking up a name.
+    logging.shutdown()
+    os._exit(0)
 
 
 async def _collect_on_schedule(

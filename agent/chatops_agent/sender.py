@@ -25,6 +25,8 @@ WINDOW_BYTES = 4 * 1024 * 1024
 # A backend whose database stands still is waited for; one that forgot about our frames is not.
 ACKNOWLEDGED_WITHIN_S = 300.0
 CLOCKS_MAY_DIFFER_S = 30.0
+# Sequences stay exact in JSON, and this far from the end of SQLite's integers.
+HIGHEST_SEQUENCE = 2**53
 
 
 class ProtocolError(Exception):
@@ -77,6 +79,8 @@ class Sender:
             message = _decode(await socket.recv())
         if not isinstance(message, messages.Welcome):
             raise ProtocolError("the backend answered the key with something else than a welcome")
+        if not 0 <= message.last_sequence <= HIGHEST_SEQUENCE:
+            raise ProtocolError(f"the backend wants to resume after {message.last_sequence}")
         return message
 
     async def _send_frames(self, socket: ClientConnection, after: int, generation: int) -> None:

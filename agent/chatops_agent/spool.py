@@ -246,9 +246,14 @@ class Spool:
         """If the file turned out to be damaged while in use, save what can be read and go on with a sound one."""
         if not spool_file.is_damage(error):
             raise error
-        before = self._counters.spool_frames
+        before, following = self._counters.spool_frames, self._next
         self._connection.close()
-        self._use(replace_damaged(self._path, str(error), self._layout, self._wall_clock()))
+        try:
+            self._use(replace_damaged(self._path, str(error), self._layout, self._wall_clock()))
+        except (OSError, sqlite3.Error, SpoolDamagedError) as again:
+            raise SpoolError(f"the spool in {self._directory} broke and cannot be replaced ({again})") from again
+        # Even in a new stream: an acknowledgement still under way must not be taken for one of a new frame.
+        self._next = max(self._next, following)
         self._counters.dropped_frames += max(0, before - self._counters.spool_frames)
 
     @contextmanager

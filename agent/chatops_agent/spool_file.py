@@ -56,8 +56,13 @@ def stream_of(path: Path) -> str:
 
 
 def create_spool_file(path: Path) -> sqlite3.Connection:
-    """Make an empty spool at `path`, which must not exist; the caller renames it to where it belongs."""
-    connection = _connect(path)
+    """Begin a spool at `path`, which must not exist. Once closed, `put_in_place` makes it the one in use.
+
+    Until then a crash costs nothing, so nothing is journalled: a full one would be written three times over.
+    """
+    connection = sqlite3.connect(path, isolation_level=None)
+    connection.execute("PRAGMA journal_mode=OFF")
+    connection.execute("PRAGMA synchronous=OFF")
     connection.executescript(SCHEMA)
     write_mark(connection, Mark(0, closed=True))
     return connection
@@ -66,7 +71,7 @@ def create_spool_file(path: Path) -> sqlite3.Connection:
 def open_spool_file(path: Path) -> sqlite3.Connection:
     """Open and check. Raise `SpoolDamagedError`, or `sqlite3.Error` when the disk is at fault and not the content."""
     if not stat.S_ISREG(path.lstat().st_mode):
-        raise SpoolDamagedError("it is not a file")  # opening a FIFO would block for ever
+        raise SpoolDamagedError("it is not a file")
     connection = None
     try:
         connection = _connect(path)
@@ -175,9 +180,16 @@ def read_layouts(connection: sqlite3.Connection) -> dict[int, Layout]:
     return layouts
 
 
-def sync_directory(directory: Path) -> None:
-    """Make a rename in it survive a power failure."""
-    descriptor = os.open(directory, os.O_RDONLY)
+def put_in_place(building: Path, path: Path) -> Path:
+    """Rename a finished file so that a power failure leaves either no file or a whole one."""
+    _sync(building)
+    building.rename(path)
+    _sync(path.parent)
+    return path
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:

@@ -18,6 +18,7 @@ from chatops_protocol.agent_messages import Layout
 log = logging.getLogger("chatops_agent")
 # The agent must be collecting within 5 s of its start, whatever the spool looks like.
 COPY_FOR_S = 2.5
+KEPT_ASIDE = 3
 
 StoredFrame = tuple[int, int, int, bytes]  # sequence, layout, checksum, frame
 
@@ -34,7 +35,7 @@ def make_first(directory: Path) -> Path:
     building = directory / spool_file.BUILDING
     _remove(building)
     spool_file.create_spool_file(building).close()
-    return _put_in_place(building, spool_path(directory, secrets.token_hex(16)))
+    return spool_file.put_in_place(building, spool_path(directory, secrets.token_hex(16)))
 
 
 def replace_damaged(
@@ -59,24 +60,23 @@ def replace_damaged(
         new.close()
     stream = secrets.token_hex(16) if saved.highest is None else spool_file.stream_of(damaged)
     quarantine = _put_aside(damaged, f"damaged-{int(now)}-{secrets.token_hex(2)}")
-    sound = _put_in_place(building, spool_path(damaged.parent, stream))
+    sound = spool_file.put_in_place(building, spool_path(damaged.parent, stream))
     log.error("the spool was damaged (%s): kept %d frames of it, put it aside as %s", reason, saved.frames, quarantine)
     return sound
 
 
 def _copy(damaged: Path, new: sqlite3.Connection, layout: Layout, is_late: Callable[[], bool]) -> Saved:
-    if not stat.S_ISREG(damaged.lstat().st_mode):
+    if not stat.S_ISREG(damaged.lstat().st_mode):  # opening a FIFO would block for ever
         return Saved(0, None)
     try:
-        with contextlib.closing(
-            sqlite3.connect(f"{damaged.as_uri()}?mode=ro", uri=True, isolation_level=None, timeout=spool_file.BUSY_S)
-        ) as old:
-            old.text_factory = bytes
-            # Without it SQLite reads nothing of a file that is shorter than its header says.
-            old.execute("PRAGMA writable_schema=ON")
-            return _copy_rows(old, new, layout, is_late)
+        old = sqlite3.connect(f"{damaged.as_uri()}?mode=ro", uri=True, isolation_level=None, timeout=spool_file.BUSY_S)
     except sqlite3.Error:
         return Saved(0, None)
+    with contextlib.closing(old):
+        old.text_factory = bytes
+        # Without it SQLite reads nothing of a file that is shorter than its header says.
+        old.execute("PRAGMA writable_schema=ON")
+        return _copy_rows(old, new, layout, is_late)
 
 
 def _copy_rows(old: sqlite3.Connection, new: sqlite3.Connection, layout: Layout, is_late: Callable[[], bool]) -> Saved:
@@ -91,6 +91,7 @@ def _copy_rows(old: sqlite3.Connection, new: sqlite3.Connection, layout: Layout,
     frames = 0
     for stored in _readable(old):
         if is_late():
+            log.warning("copying the spool takes too long: its newer frames stay in the file that is put aside")
             break
         sequence, number, checksum, frame = stored
         if isinstance(frame, bytes) and number in layouts and checksum == checksum_of(sequence, number, frame):
@@ -120,13 +121,16 @@ def _put_aside(damaged: Path, suffix: str) -> str:
         beside = damaged.with_name(damaged.name + companion)
         if os.path.lexists(beside):
             beside.rename(target.with_name(target.name + companion))
+    _keep_newest(damaged.parent)
     return target.name
 
 
-def _put_in_place(building: Path, path: Path) -> Path:
-    building.rename(path)
-    spool_file.sync_directory(path.parent)
-    return path
+def _keep_newest(directory: Path) -> None:
+    """A disk that damages one spool after the other must not be filled with them."""
+    files = [path for path in directory.glob("*.damaged-*") if path.is_file() and not path.is_symlink()]
+    spools = [path for path in files if not path.name.endswith(spool_file.COMPANIONS)]
+    for path in sorted(spools, key=lambda path: path.name.rsplit(".damaged-", 1)[1])[:-KEPT_ASIDE]:
+        _remove(path)
 
 
 def _remove(path: Path) -> None:

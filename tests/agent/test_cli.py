@@ -65,3 +65,19 @@ def test_a_spool_that_cannot_be_used_is_exit_code_1(tmp_path: Path) -> None:
     assert result.returncode == 1
     assert "CHATOPS_SPOOL_DIR" in result.stderr
     assert "Traceback" not in result.stderr
+
+
+def test_a_signal_during_the_start_is_a_clean_stop_too() -> None:
+    program = (
+        "import os, signal\n"
+        "from chatops_agent import cli, runner\n"
+        "runner.run_agent = lambda settings: os.kill(os.getpid(), signal.SIGTERM)\n"
+        "cli.agent()"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", program],
+        env={**os.environ, "CHATOPS_API_URL": "https://localhost:1", "CHATOPS_API_KEY": "k"},
+        timeout=20,
+        check=False,
+    )
+    assert result.returncode == 0

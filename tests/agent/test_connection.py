@@ -167,12 +167,12 @@ def test_a_stopped_agent_skips_what_it_missed(peer: Any, start_agent: StartAgent
     agent = start_agent(peer.url)
     peer.wait_until(lambda: len(peer.frames) >= 2)
     agent.process.send_signal(signal.SIGSTOP)
-    time.sleep(2.7)
+    time.sleep(2.2)
     frames = len(peer.frames)
     agent.process.send_signal(signal.SIGCONT)
-    peer.wait_until(lambda: len(peer.frames) >= frames + 3)
-    times = [frame.time for frame in peer.frames[frames : frames + 3]]
-    assert times[2] - times[0] > 1.0, "not bunched"
+    peer.wait_until(lambda: len(peer.frames) >= frames + 2)
+    times = [frame.time for frame in peer.frames[frames : frames + 2]]
+    assert times[1] - times[0] > 0.2, "not bunched"
 
 
 def test_both_signals_stop_the_agent_cleanly_while_the_backend_hangs(start_agent: StartAgent) -> None:
@@ -237,7 +237,7 @@ def test_a_reason_is_said_again_only_now_and_then(
     def hello() -> messages.Authenticate:
         raise AssertionError("not connected")
 
-    connection = Connection(settings, open_spool(), counters, Worker(), lambda low, high: low, hello)
+    connection = Connection(settings, open_spool(), counters, Worker(), lambda low, high: low, hello, None)
     for reason in ("broken", "broken", "refused", "broken"):
         connection._say(reason)
     said = [record.message.removesuffix("; trying again") for record in caplog.records]

@@ -217,6 +217,7 @@ def test_the_key_is_in_neither_the_arguments_nor_the_debug_output(peer: Any, tmp
     assert process.returncode == 0
     assert b"connected as server" in log
     assert KEY not in log
+    assert b"> BINARY" not in log, "it shows the beginning of a message as hexadecimal numbers"
     assert b"Warning" not in log, log.decode()
 
 

@@ -195,7 +195,7 @@ def test_a_frame_dropped_while_in_flight_is_no_loss_if_the_backend_has_it(
     assert counters.dropped_frames == dropped - 1
 
 
-@hypothesis_settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@hypothesis_settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.lists(
         st.one_of(

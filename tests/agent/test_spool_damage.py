@@ -169,4 +169,33 @@ def test_a_file_that_breaks_while_in_use_is_replaced_and_collecting_goes_on(
     assert spool.generation == generation + 1
     assert kept >= 100
     assert counters.spool_frames == kept
+    assert counters.dropped_frames == 203 - kept
     assert caplog.text.count("the spool was damaged") == 1
+
+
+def test_only_the_newest_damaged_files_are_kept(open_spool: OpenSpool) -> None:
+    for _ in range(6):
+        spool = open_spool()
+        spool.append({"host": [[1.0]]}, 1.0)
+        spool.close()
+        next(spool._directory.glob("spool-*.sqlite3")).write_bytes(b"noise" * 1000)
+    open_spool()
+    assert len(list(spool._directory.glob("*.damaged-*"))) == 3
+
+
+def test_a_new_stream_after_damage_in_use_begins_above_the_old_sequences(open_spool: OpenSpool) -> None:
+    spool = open_spool()
+    for _ in range(50):
+        spool.append({"host": [["x" * 3000]]}, 1.0)
+    stream = spool.stream
+    spool._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    file = next(spool._directory.glob("spool-*.sqlite3"))
+    with file.open("r+b") as content:
+        content.write(b"\xff" * file.stat().st_size)
+    spool._connection.execute("PRAGMA shrink_memory")
+    spool.append({"host": [[1.0]]}, 1.0)
+    spool.mark_sent(50)
+    spool.acknowledge(50)  # was under way when the file broke
+    spool.append({"host": [[2.0]]}, 1.0)
+    assert spool.stream != stream
+    assert [frame.sequence for frame in spool.read(0, 10, 1 << 20)] == [51, 52]
