@@ -42,6 +42,11 @@ class Settings:
                 f"CHATOPS_SECRET_KEY is shorter than {MINIMUM_SECRET_BYTES} bytes; "
                 "set a random one, or unset it to have one generated into the data directory"
             )
+        if secret is not None and _is_guessable(secret):
+            raise SettingsError(
+                "CHATOPS_SECRET_KEY looks like an example; set a random one, "
+                "or unset it to have one generated into the data directory"
+            )
         return cls(
             data_dir=Path(env.get("CHATOPS_DATA_DIR") or "data").absolute(),
             database_url=_value_or_file(env, "CHATOPS_DATABASE_URL"),
@@ -97,6 +102,11 @@ def prepare_data_dir(path: Path) -> None:
         raise SettingsError(
             f"the data directory {path} cannot be written ({error.strerror}); set CHATOPS_DATA_DIR to one that can"
         ) from error
+
+
+def _is_guessable(secret: str) -> bool:
+    lowered = secret.lower()
+    return len(set(secret)) < 10 or any(word in lowered for word in ("changeme", "change-me", "change_me", "example"))
 
 
 def _port(env: Mapping[str, str], name: str, default: int) -> int:

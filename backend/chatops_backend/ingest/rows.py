@@ -90,7 +90,7 @@ class RowReader:
 
     def _has_null_characters(self, rows: list[Row]) -> bool:
         """PostgreSQL's text cannot hold U+0000."""
-        return any("\0" in row[place] for place in self._label_places for row in rows)
+        return any("\0" in "".join([row[place] for row in rows]) for place in self._label_places)
 
 
 def decode_rows(encoded: msgspec.Raw, *, binary: bool) -> list[Any]:

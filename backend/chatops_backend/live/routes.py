@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 from litestar import Router, websocket
 from litestar.di import NamedDependency
 from litestar.exceptions import WebSocketDisconnect, WebSocketException
+from litestar.params import FromPath
 from prometheus_client import Counter, Gauge
 
 from chatops_backend.accounts.access import allow_person_socket
@@ -32,7 +33,7 @@ closed_slow = Counter("chatops_live_slow_sockets_total", "People's sockets close
 @websocket("/metrics/{server_id:int}", opt=allow_person_socket("viewer"))
 async def server_socket(
     socket: Socket,
-    server_id: int,
+    server_id: FromPath[int],
     hub: NamedDependency[Hub],
     database: NamedDependency[Database],
     accounts: NamedDependency[AccountService],

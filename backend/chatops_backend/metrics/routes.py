@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import msgspec
 from litestar import Request, Response, Router, get
 from litestar.di import NamedDependency
-from litestar.params import Parameter
+from litestar.params import FromQuery, PathParameter, QueryParameter
 
 from chatops_backend.accounts.access import allow
 from chatops_backend.database.interface import Database
@@ -21,10 +21,10 @@ from chatops_protocol.resources import Catalog, CatalogMetric, MetricSeries, Tag
 DEFAULT_POINTS = 500
 MAX_SERVERS = 2_000
 
-Metric = Annotated[str, Parameter(description="`measurement.field`, for example `host.cpu_percent`")]
-Labels = Annotated[str, Parameter(description='Label filter, a JSON object: `{"mountpoint": "/"}`')]
-Points = Annotated[int, Parameter(description="About how many points; the answer has up to twice as many")]
-ServerId = Annotated[int, Parameter(ge=1, le=2**31 - 1)]
+Metric = Annotated[str, QueryParameter(description="`measurement.field`, for example `host.cpu_percent`")]
+Labels = Annotated[str, QueryParameter(description='Label filter, a JSON object: `{"mountpoint": "/"}`')]
+Points = Annotated[int, QueryParameter(description="About how many points; the answer has up to twice as many")]
+ServerId = Annotated[int, PathParameter(ge=1, le=2**31 - 1)]
 
 
 @get("/catalog", opt=allow("viewer"))
@@ -50,9 +50,9 @@ async def get_history(
     request: Request[Any, Any, Any],
     server_id: ServerId,
     metric: Metric,
-    start: datetime,
+    start: FromQuery[datetime],
     metric_reader: NamedDependency[MetricReader],
-    end: datetime | None = None,
+    end: FromQuery[datetime | None] = None,
     points: Points = DEFAULT_POINTS,
     labels: Labels = "{}",
 ) -> Response[MetricSeries]:
@@ -65,19 +65,19 @@ async def get_history(
 async def query(
     request: Request[Any, Any, Any],
     metric: Metric,
-    start: datetime,
+    start: FromQuery[datetime],
     metric_reader: NamedDependency[MetricReader],
     database: NamedDependency[Database],
     server_ids: Annotated[
-        list[int] | None, Parameter(query="server_id", description="May be given several times")
+        list[int] | None, QueryParameter(name="server_id", description="May be given several times")
     ] = None,
-    tag: Annotated[Tag | None, Parameter(description="All servers with this tag")] = None,
-    end: datetime | None = None,
+    tag: Annotated[Tag | None, QueryParameter(description="All servers with this tag")] = None,
+    end: FromQuery[datetime | None] = None,
     points: Points = DEFAULT_POINTS,
     labels: Labels = "{}",
-    aggregate: Annotated[Aggregate | None, Parameter(description="Make one series of each group")] = None,
+    aggregate: Annotated[Aggregate | None, QueryParameter(description="Make one series of each group")] = None,
     group_by: Annotated[
-        list[str] | None, Parameter(description="`server_id` and label names; needs `aggregate`")
+        list[str] | None, QueryParameter(description="`server_id` and label names; needs `aggregate`")
     ] = None,
 ) -> Response[MetricSeries]:
     """One metric of several servers, named by id or tag. No server named is no series: an empty choice is not all."""
@@ -95,7 +95,7 @@ async def query(
 def _labels(text: str) -> dict[str, str]:
     try:
         return msgspec.json.decode(text, type=dict[str, str])
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, RecursionError) as error:
         raise ProblemError(
             400, "Labels not readable", f'`labels` must be a JSON object of strings, as {{"mountpoint": "/"}}: {error}'
         ) from None

@@ -22,6 +22,7 @@ from chatops_backend.accounts.access import (
     verify_routes,
 )
 from chatops_backend.accounts.service import STATE_KEY
+from chatops_backend.accounts.sockets import Socket
 from chatops_backend.app import create_app
 from chatops_backend.database.open import open_database
 from chatops_backend.problems import exception_handlers
@@ -191,12 +192,12 @@ async def forgotten() -> str:
 
 
 @websocket("/forgotten-socket")
-async def forgotten_socket(socket: Any) -> None:
+async def forgotten_socket(socket: Socket) -> None:
     await socket.accept()
 
 
 @websocket("/wrong-kind", opt=allow("viewer"))
-async def wrong_kind(socket: Any) -> None:
+async def wrong_kind(socket: Socket) -> None:
     await socket.accept()
 
 

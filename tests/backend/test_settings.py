@@ -1,0 +1,57 @@
+"""Settings: a secret that can be guessed does not start, a generated one is kept and readable by its owner alone."""
+
+import stat
+from pathlib import Path
+
+import pytest
+
+from chatops_backend.settings import Settings, SettingsError, load_or_create_secret_key, prepare_data_dir
+
+
+@pytest.mark.parametrize(
+    "secret",
+    [
+        "short",
+        "x" * 64,
+        "abab" * 16,
+        "please-CHANGE-ME-please-change-me-1234567",
+        "example secret key 0123456789abcdef",
+    ],
+)
+def test_a_short_or_example_secret_is_refused(secret: str) -> None:
+    with pytest.raises(SettingsError, match="CHATOPS_SECRET_KEY"):
+        Settings.from_environment({"CHATOPS_SECRET_KEY": secret})
+
+
+def test_the_generated_secret_is_kept_and_private(tmp_path: Path) -> None:
+    settings = Settings(data_dir=tmp_path)
+    secret = load_or_create_secret_key(settings)
+    assert len(secret) >= 32
+    assert load_or_create_secret_key(settings) == secret
+    assert stat.S_IMODE((tmp_path / "secret_key").stat().st_mode) == 0o600
+
+
+@pytest.mark.parametrize("port", ["0", "65536", "http", "-1", " "])
+def test_a_port_that_is_none_is_named(port: str) -> None:
+    with pytest.raises(SettingsError, match="CHATOPS_PORT"):
+        Settings.from_environment({"CHATOPS_PORT": port})
+
+
+def test_a_secret_may_come_from_a_file(tmp_path: Path) -> None:
+    (tmp_path / "url").write_text("postgresql://somebody@db/chatops\n")
+    settings = Settings.from_environment({"CHATOPS_DATABASE_URL_FILE": str(tmp_path / "url")})
+    assert settings.database_url == "postgresql://somebody@db/chatops"
+    with pytest.raises(SettingsError, match="CHATOPS_ADMIN_PASSWORD_FILE"):
+        Settings.from_environment({"CHATOPS_ADMIN_PASSWORD_FILE": str(tmp_path / "absent")})
+
+
+def test_secrets_are_not_in_the_repr() -> None:
+    settings = Settings(data_dir=Path("x"), secret_key="s3cret" * 8, admin_password="passw0rd")
+    assert "s3cret" not in repr(settings)
+    assert "passw0rd" not in repr(settings)
+
+
+def test_a_data_directory_that_cannot_be_made_is_one_clear_line(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(SettingsError, match="CHATOPS_DATA_DIR"):
+        prepare_data_dir(tmp_path / "file" / "data")
