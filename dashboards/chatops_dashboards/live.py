@@ -28,6 +28,10 @@ PROBE_TIMEOUT_S = 10.0
 # Without a socket (browsers that lack SharedWorker) a stream gets this long to say something, then the answer goes out.
 ONE_SHOT_S = 1.5
 SETTLE_S = 0.15
+RETRY_S = 3.0
+FINAL_STATUSES = (400, 403, 404)
+# Properties that say nothing about whether the stream works.
+OWN = ("live-heartbeat", "live-problem")
 
 View = dict[str, Any]
 
@@ -120,20 +124,27 @@ def register_live(app: Dash, views: LiveViews) -> None:
 
 
 async def _guarded(stream: Stream, session: Session, view: View, zone: tzinfo, push: Push) -> None:
-    try:
-        await stream(session, view, zone, push)
-    except ApiError as error:
-        if error.status == 401:
-            session.ended.set()
-        else:
+    """Run the stream; when it fails say so in the tab and start it again, unless it can never succeed."""
+    while True:
+        try:
+            await stream(session, view, zone, push)
+        except ApiError as error:
+            if error.status == 401:
+                session.ended.set()
+                return
             push("live-problem", data=error.detail)
-    except BackendUnreachableError:
-        push("live-problem", data="The backend does not answer.")
-    except (asyncio.CancelledError, WebsocketDisconnected):
-        raise
-    except Exception:
-        log.exception("the live view %s failed", view.get("kind"))
-        push("live-problem", data="Live updates failed; the log of the dashboard tells why.")
+            if error.status in FINAL_STATUSES:
+                return
+        except BackendUnreachableError:
+            push("live-problem", data="The backend does not answer; trying again…")
+        except WebsocketDisconnected:
+            return
+        except Exception:
+            log.exception("the live view %s failed", view.get("kind"))
+            push("live-problem", data="Live updates failed; the log of the dashboard tells why. Trying again…")
+        else:
+            return
+        await asyncio.sleep(RETRY_S)
 
 
 async def _keep_alive(session: Session, socket: Any, push: Push) -> None:
@@ -157,8 +168,14 @@ class SocketPush:
 
     def __init__(self, socket: Any) -> None:
         self._socket = socket
+        self._troubled = False
 
     def __call__(self, component_id: str | dict[str, Any], **props: Any) -> None:
+        if component_id == "live-problem":
+            self._troubled = True
+        elif self._troubled and component_id not in OWN:
+            self._troubled = False
+            self._socket.set_prop_sync("live-problem", "data", "")
         name = component_id if isinstance(component_id, str) else json.dumps(component_id, separators=(",", ":"))
         for prop, value in props.items():
             self._socket.set_prop_sync(name, prop, value)

@@ -6,7 +6,10 @@
   const ordinaryFetch = window.fetch.bind(window);
   window.fetch = async (...parameters) => {
     const answer = await ordinaryFetch(...parameters);
-    if (answer.status === 401 && String(answer.url).includes("/_dash")) toLogin();
+    if (answer.status >= 400 && String(answer.url).includes("/_dash")) {
+      if (answer.status === 401) toLogin();
+      else banner("That did not work; the log of the dashboard tells why. Reload the page to try again.");
+    }
     return answer;
   };
   let leaving = false;
@@ -75,16 +78,28 @@
   setInterval(watch, 1000);
   document.addEventListener("visibilitychange", () => { if (!document.hidden) watch(); });
 
-  document.addEventListener("click", (event) => {
+  document.addEventListener("click", async (event) => {
     if (event.target.closest("[data-reload]")) location.reload();
+    const copier = event.target.closest("[data-copy]");
+    if (!copier) return;
+    const source = document.getElementById(copier.dataset.copy);
+    try {
+      await navigator.clipboard.writeText(source.textContent);
+    } catch {
+      /* Browsers give the clipboard to secure pages alone; the old way works on the others. */
+      getSelection().selectAllChildren(source);
+      document.execCommand("copy");
+    }
+    copier.textContent = "Copied";
+    setTimeout(() => { copier.textContent = "Copy"; }, 2000);
   });
 
-  let shownPath;
+  let shownPath, shownProblem = null;
   window.dash_clientside = Object.assign({}, window.dash_clientside, {
     chatops: {
       heartbeat: (beat, problem) => {
         if (beat) { lastBeat = Date.now(); if (lostAt) { lostAt = null; banner(""); } }
-        if (problem) banner(problem);
+        if (problem !== shownProblem) { shownProblem = problem; banner(problem || ""); }
         return beat || 0;
       },
       markNavigation: (path, title) => {

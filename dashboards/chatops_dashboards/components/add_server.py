@@ -11,6 +11,7 @@ from quart import request
 
 from chatops_client import ApiError, BackendUnreachableError
 from chatops_dashboards.components.attributes import dashed
+from chatops_dashboards.components.copyable import copyable
 from chatops_dashboards.components.icons import icon
 from chatops_dashboards.components.states import notice
 from chatops_dashboards.fleet_hub import fleet_hub
@@ -89,18 +90,7 @@ def command_view(server_name: str, text: str, address: str) -> dmc.Stack:
     return dmc.Stack(
         [
             html.P(["Run this on ", html.Strong(server_name), ". It needs Python 3.11 or newer."], className="tight"),
-            html.Div(
-                [
-                    html.Pre(text, id="add-server-text", className="commands", tabIndex="0"),
-                    dcc.Clipboard(
-                        target_id="add-server-text",
-                        className="copy",
-                        title="Copy the commands",
-                        **dashed(aria_label="Copy the commands"),
-                    ),
-                ],
-                className="commands-box",
-            ),
+            copyable(text, "add-server-text", "the commands"),
             notice("The key is shown only now. Whoever has it can report as this server. Its settings can revoke it."),
             notice(
                 [

@@ -39,7 +39,7 @@ def fleet_table(rows: list[dict[str, Any]]) -> dag.AgGrid:
         rowData=rows,
         columnDefs=columns,
         getRowId="params.data.id",
-        defaultColDef={"resizable": True, "sortable": True, "suppressMovable": True},
+        defaultColDef={"resizable": True, "sortable": True, "suppressMovable": True, "cellDataType": False},
         dashGridOptions={
             "theme": THEME,
             "rowHeight": 44,

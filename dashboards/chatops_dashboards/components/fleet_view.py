@@ -168,9 +168,9 @@ def summary(
                     icon("alert", 16),
                     html.Div(
                         [
-                            "No live data from the backend since ",
+                            f"No live data from the backend since {since_text(from_unix(down_since), now, zone)} (",
                             moment_text(from_unix(down_since), now, zone),
-                            ". What you see may be old; reconnecting…",
+                            "). What you see may be old; reconnecting…",
                         ]
                     ),
                 ],
@@ -182,7 +182,7 @@ def summary(
         lines = [html.Li(_problem_line(problem, now, zone)) for problem in problems[:MOST_PROBLEMS]]
         if len(problems) > MOST_PROBLEMS:
             lines.append(html.Li(f"and {len(problems) - MOST_PROBLEMS} more", className="dim"))
-        parts.append(html.Ul(lines, className="problems", **dashed(aria_label="Needs attention")))
+        parts.append(html.Ul(lines, className=f"problems {problems[0].level}", **dashed(aria_label="Needs attention")))
     return html.Div(parts, className="summary")
 
 
@@ -231,10 +231,10 @@ def card_body(entry: FleetEntry, spark: Spark | None, now: datetime, zone: tzinf
     if entry.status == "never":
         return [head, tag_list(entry.tags), html.P("No agent has reported yet.", className="dim card-note")]
     if entry.status == "offline":
-        note = html.P(
-            ["Last seen ", moment_text(seen, now, zone), ". Readings below are from then."], className="card-note"
-        )
-        return [head, tag_list(entry.tags), note, html.Div(_meters(entry, spark, now), className="stale")]
+        known = [v for v in (entry.cpu_percent, entry.memory_used_percent, entry.fullest_used_percent) if v is not None]
+        note = ["Last seen ", moment_text(seen, now, zone), ". Readings below are from then." if known else "."]
+        meters = html.Div(_meters(entry, spark, now), className="stale") if known else None
+        return [head, tag_list(entry.tags), html.P(note, className="card-note"), meters]
     mask = spark_mask(spark or (), now.timestamp(), SPARK_WINDOW_S)
     return [
         head,

@@ -1,6 +1,7 @@
 """The live tab: charts that grow by push over a bounded window, filled first with the last minutes of history."""
 
 import asyncio
+from contextlib import aclosing
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any
 
@@ -103,7 +104,13 @@ def live_note(latest: Latest, now: datetime, zone: tzinfo) -> list[Any]:
 
 
 async def stream(session: Session, view: View, zone: tzinfo, push: Push) -> None:
-    """Recent history into the charts, then each reading as it is committed."""
+    """Recent history into the charts, then each reading as it is committed; anew after a lost connection, to fill in
+    what was missed."""
+    while True:
+        await _stream_until_reconnected(session, view, zone, push)
+
+
+async def _stream_until_reconnected(session: Session, view: View, zone: tzinfo, push: Push) -> None:
     server_id = int(view["server_id"])
     latest = await session.client.latest(server_id)
     scales = {chart.name: chart_scale(chart, latest.measurements.get("host", {})) for chart in CHARTS}
@@ -122,28 +129,29 @@ async def stream(session: Session, view: View, zone: tzinfo, push: Push) -> None
         _push_numbers(latest.measurements, push)
     push("live-note", children=live_note(latest, datetime.now(UTC), zone))
 
-    def on_link(state: LinkState) -> None:
-        if state == "disconnected":
-            push(
-                "live-note",
-                children=[
-                    "No live data from the backend since ",
-                    moment_text(datetime.now(UTC), datetime.now(UTC), zone),
-                    "; reconnecting…",
-                ],
-            )
+    links: list[LinkState] = []
 
-    async for samples in with_silence(session.client.live_server(server_id, on_link), SILENCE_S):
-        if samples is None:
-            await _push_state(session, server_id, zone, push)
-            continue
-        if previous is not None and samples.collected_at <= previous:
-            continue
-        push_samples(samples, scales, previous, interval, zone, push)
-        previous = samples.collected_at
-        push("server-status", children=status_badge("online"))
-        push("server-seen", children=moment_text(from_unix(samples.collected_at), datetime.now(UTC), zone))
-        push("live-note", children=running_note(samples.collected_at, zone))
+    def on_link(state: LinkState) -> None:
+        if state == "disconnected" and links[-1:] != ["disconnected"]:
+            since = absolute(datetime.now(UTC), zone)[11:]
+            push("live-note", children=f"No live data from the backend since {since}; reconnecting…")
+        links.append(state)
+
+    async with aclosing(with_silence(session.client.live_server(server_id, on_link), SILENCE_S)) as feed:
+        async for samples in feed:
+            if "disconnected" in links and links[-1] == "connected":
+                return
+            if samples is None:
+                if links[-1:] == ["connected"]:
+                    await _push_state(session, server_id, zone, push)
+                continue
+            if previous is not None and samples.collected_at <= previous:
+                continue
+            push_samples(samples, scales, previous, interval, zone, push)
+            previous = samples.collected_at
+            push("server-status", children=status_badge("online"))
+            push("server-seen", children=moment_text(from_unix(samples.collected_at), datetime.now(UTC), zone))
+            push("live-note", children=running_note(samples.collected_at, zone))
 
 
 async def _push_state(session: Session, server_id: int, zone: tzinfo, push: Push) -> None:

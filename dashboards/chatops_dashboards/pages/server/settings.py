@@ -11,6 +11,7 @@ from dash import ALL, Dash, Input, Output, State, ctx, dcc, html, no_update
 from chatops_client import ApiError, BackendUnreachableError
 from chatops_dashboards.components.attributes import dashed
 from chatops_dashboards.components.confirm import confirm_dialogue
+from chatops_dashboards.components.copyable import copyable
 from chatops_dashboards.components.states import notice
 from chatops_dashboards.components.status import moment_text
 from chatops_dashboards.components.tables import data_table
@@ -245,13 +246,7 @@ def new_key(key: str) -> html.Div:
     """A key at its only appearance."""
     return html.Div(
         [
-            html.Div(
-                [
-                    html.Pre(key, id="settings-key-text", className="commands", tabIndex="0"),
-                    dcc.Clipboard(target_id="settings-key-text", className="copy", title="Copy the key"),
-                ],
-                className="commands-box",
-            ),
+            copyable(key, "settings-key-text", "the key"),
             notice("The key is shown only now. Put it into CHATOPS_API_KEY of the agent."),
         ],
         className="stack tight",

@@ -1,13 +1,13 @@
 """An iterator that also tells when nothing came: the live views use it to say that a server went quiet."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from typing import TypeVar
 
 T = TypeVar("T")
 
 
-async def with_silence(source: AsyncIterator[T], seconds: float) -> AsyncIterator[T | None]:
+async def with_silence(source: AsyncIterator[T], seconds: float) -> AsyncGenerator[T | None, None]:
     """Yield what `source` yields, and None each time it has been silent for `seconds`."""
     pending: asyncio.Task[T] | None = None
     try:
@@ -27,6 +27,8 @@ async def with_silence(source: AsyncIterator[T], seconds: float) -> AsyncIterato
         if pending is not None:
             pending.cancel()
             await asyncio.gather(pending, return_exceptions=True)
+        if isinstance(source, AsyncGenerator):
+            await source.aclose()
 
 
 async def _next(source: AsyncIterator[T]) -> T:
