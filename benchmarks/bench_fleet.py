@@ -10,12 +10,12 @@ import random
 import time
 
 import psutil
+
 from benchmarks.environment import describe_machine, fresh_settings, percentile, table
 from benchmarks.simulated_agents import SimulatedAgent, ledger
-from tests.stack import Backend, running_backend
-
 from chatops_backend.database.open import open_database
 from chatops_backend.settings import Settings
+from tests.stack import Backend, running_backend
 
 INTERVAL_S = 5.0
 ACK_P99_LIMIT_S = 2.0

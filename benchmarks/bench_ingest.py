@@ -12,8 +12,6 @@ from datetime import UTC, datetime
 
 from benchmarks.environment import databases, describe_machine, fresh_settings, table
 from benchmarks.simulated_agents import LAYOUT, ROWS_PER_FULL_FRAME, VALUES_PER_FULL_FRAME, SimulatedAgent, frame
-from tests.stack import running_backend
-
 from chatops_backend.database.interface import Database
 from chatops_backend.database.migrations import migrate
 from chatops_backend.database.open import open_database
@@ -22,6 +20,7 @@ from chatops_backend.ingest.rows import readers_for
 from chatops_backend.ingest.writer import MAX_BATCH_BYTES, tables_of
 from chatops_backend.settings import Settings
 from chatops_protocol.agent_messages import encode_msgpack
+from tests.stack import running_backend
 
 AGENTS = 20
 REQUIRED_SHARE = 0.5

@@ -11,14 +11,14 @@ import time
 from datetime import UTC, datetime, timedelta
 
 import httpx
-from benchmarks.environment import databases, describe_machine, fresh_settings, table
-from tests.stack import running_backend
 
+from benchmarks.environment import databases, describe_machine, fresh_settings, table
 from chatops_backend.database.interface import Database
 from chatops_backend.database.migrations import migrate
 from chatops_backend.database.open import open_database
 from chatops_backend.settings import Settings
 from chatops_protocol.catalog import HOST
+from tests.stack import running_backend
 
 SERVERS = 20
 POINTS = 500

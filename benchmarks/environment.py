@@ -13,9 +13,9 @@ from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 import psutil
-from tests.conftest import settings_for
 
 from chatops_backend.settings import Settings
+from tests.conftest import settings_for
 
 
 def describe_machine() -> str:

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from tests.conftest import ADMIN_PASSWORD
 
 from chatops_backend.settings import Settings
+from tests.conftest import ADMIN_PASSWORD
 
 START_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 15.0
