@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from tests.conftest import free_port
 
 ROOT = Path(__file__).parents[2]
