@@ -104,7 +104,7 @@ def test_the_agent_starts_and_gives_back_only_what_is_right(
     assert len(aside) == len(said) <= 1
     if target == "file" and state == "closed" and len(kept) < FRAMES:
         assert aside or counters.dropped_frames, "a loss is put aside or counted"
-    if damage is cut and state == "closed":
+    if damage is cut and state == "closed" and aside:  # a few bytes off the last page are one broken frame
         whole = len(kept) / FRAMES
         left = aside[0].stat().st_size / spools_size(spools[state])
         assert whole >= left - 0.1, f"{left:.0%} of the file was left, {whole:.0%} of the frames were kept"
