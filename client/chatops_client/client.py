@@ -61,7 +61,11 @@ class Client:
         self._owned = http is None
         self._http = http or httpx.Client(base_url=self.base_url, timeout=TIMEOUT_S)
         if username is not None and password is not None:
-            self.login(username, password)
+            try:
+                self.login(username, password)
+            except BaseException:
+                self.close()
+                raise
 
     def __enter__(self) -> "Client":
         return self

@@ -52,14 +52,14 @@ def history_figure(
             with_gaps(series, answer.bucket_seconds), plain(series_name(series.labels)), colour, scale, zone
         )
     top = 100.0 if answer.unit == "percent" and (largest(answer) or 0) <= 100 else None
-    figure = {
-        "data": traces,
-        "layout": layout(
-            y_axis(scale, top=top), revision=f"{answer.metric} {start} {end}", height=HEIGHT, legend=len(chosen) > 1
-        ),
-    }
-    figure["layout"]["xaxis"]["range"] = [on_axis(start, zone), on_axis(end, zone)]  # type: ignore[index]
-    return figure
+    frame = layout(
+        y_axis(scale, top=top),
+        revision=f"{answer.metric} {start} {end}",
+        height=HEIGHT,
+        legend=any(series.labels for series in chosen),
+    )
+    frame["xaxis"]["range"] = [on_axis(start, zone), on_axis(end, zone)]
+    return {"data": traces, "layout": frame}
 
 
 def choose(answer: MetricSeries, labels_shown: Sequence[str]) -> list[Series]:

@@ -124,10 +124,10 @@ async def _stream_until_reconnected(session: Session, view: View, zone: tzinfo, 
         if chart.sized_by and (total := latest.measurements.get("host", {}).get(chart.sized_by)):
             top = total / scale.divisor
         push(f"live-chart-{chart.name}", figure=live_figure(chart, history, scale, top, zone))
-    await push.settle()
     if latest.time is not None:
         _push_numbers(latest.measurements, push)
     push("live-note", children=live_note(latest, datetime.now(UTC), zone))
+    await push.settle()
 
     links: list[LinkState] = []
 
