@@ -73,9 +73,15 @@ BEGIN
             remove_continuous_aggregate_policy(hours, if_exists => true),
             remove_continuous_aggregate_policy(days, if_exists => true);
 
-    PERFORM add_continuous_aggregate_policy(minutes, raw_for - INTERVAL '1 day', INTERVAL '1 minute', INTERVAL '1 minute'),
-            add_continuous_aggregate_policy(hours, minutes_for - INTERVAL '1 day', INTERVAL '1 hour', INTERVAL '30 minutes'),
-            add_continuous_aggregate_policy(days, hours_for - INTERVAL '2 days', INTERVAL '1 day', INTERVAL '6 hours');
+    -- Batches of one bucket, the default of some versions, made the refresh after an empty day take minutes on the
+    -- embedded database, all of them on its one connection: hence whole hours and days, and few in one run. The newest
+    -- come first; what is left waits for the next run.
+    PERFORM add_continuous_aggregate_policy(minutes, raw_for - INTERVAL '1 day', INTERVAL '1 minute', INTERVAL '1 minute',
+                                            buckets_per_batch => 60, max_batches_per_execution => 6),
+            add_continuous_aggregate_policy(hours, minutes_for - INTERVAL '1 day', INTERVAL '1 hour', INTERVAL '30 minutes',
+                                            buckets_per_batch => 24, max_batches_per_execution => 10),
+            add_continuous_aggregate_policy(days, hours_for - INTERVAL '2 days', INTERVAL '1 day', INTERVAL '6 hours',
+                                            buckets_per_batch => 30, max_batches_per_execution => 0);
     PERFORM add_compression_policy(raw, compress_after), add_compression_policy(minutes, raw_for);
     PERFORM add_retention_policy(raw, raw_for), add_retention_policy(minutes, minutes_for),
             add_retention_policy(hours, hours_for);

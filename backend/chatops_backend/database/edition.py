@@ -6,7 +6,7 @@ import asyncpg
 
 from chatops_backend.database.interface import Database, DatabaseError, DatabaseUnavailableError
 
-MINIMUM_TIMESCALEDB = (2, 18)
+MINIMUM_TIMESCALEDB = (2, 19)
 _VERSION = "SELECT extversion FROM pg_extension WHERE extname = 'timescaledb'"
 
 

@@ -62,6 +62,9 @@ class JobRunner:
                 await self.run_due()
             except DatabaseUnavailableError:
                 log.info("policies wait for the database")
+            except asyncpg.PostgresError as error:
+                job_failures.labels("job_list").inc()
+                log.warning("the policies due could not be found: %s", error)
             await asyncio.sleep(TICK_S)
 
     async def run_due(self) -> int:
@@ -101,4 +104,8 @@ class JobRunner:
         """Planner statistics, and dead rows of the small tables: without autovacuum nobody else sees to them."""
         for table in await self._database.fetch(_TABLES):
             verb = "VACUUM (ANALYZE)" if table[0].startswith("chatops.") else "ANALYZE"
-            await self._database.execute(f"{verb} {table[0]}")
+            try:
+                await self._database.execute(f"{verb} {table[0]}")
+            except asyncpg.PostgresError as error:
+                job_failures.labels("housekeeping").inc()
+                log.warning("%s %s failed: %s", verb, table[0], error)

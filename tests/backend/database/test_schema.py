@@ -2,6 +2,7 @@
 
 import itertools
 from datetime import timedelta
+from typing import Any
 
 import msgspec
 import pytest
@@ -45,7 +46,7 @@ async def as_time(database: Database, interval: str) -> timedelta:
     return timedelta(seconds=await database.fetchval("SELECT extract(epoch FROM $1::text::interval)::float8", interval))
 
 
-async def policy(database: Database, procedure: str, table: str) -> dict[str, str] | None:
+async def policy(database: Database, procedure: str, table: str) -> dict[str, Any] | None:
     rows = await database.fetch(_POLICY, procedure, table)
     assert len(rows) <= 1
     if not rows:
@@ -144,6 +145,8 @@ async def test_each_refresh_reads_only_what_its_source_still_keeps(
         assert start + bucket <= source
         assert timedelta(0) < end <= bucket
         assert refresh["every_s"] == every_s[tier]
+        # An hour, a day, thirty days in one batch: a batch for each bucket takes minutes.
+        assert refresh["buckets_per_batch"] == {"1m": 60, "1h": 24, "1d": 30}[tier]
 
 
 @measurements
