@@ -109,29 +109,42 @@ def test_the_image_holds_no_secret_and_no_trace_of_the_building_network(docker: 
     assert described["Healthcheck"]["Test"][0] == "CMD"
 
 
-def test_the_backend_starts_in_the_image_and_serves_the_agent(docker: Docker, image: str) -> None:
-    port = free_port()
-    database = ()
-    if os.environ.get("CHATOPS_TEST_DATABASE_URL"):
-        database = ("--env", f"CHATOPS_DATABASE_URL={os.environ['CHATOPS_TEST_DATABASE_URL']}")
-    container = docker(
-        "run", "--detach", "--network", "host", *CONFINED,
-        "--env", f"CHATOPS_PORT={port}", "--env", "CHATOPS_HOST=127.0.0.1",
-        "--env", f"NODE_EXTRA_CA_CERTS={CERTIFICATES}", *database, image,
-    ).strip()  # fmt: skip
+def test_backend_and_dashboard_start_in_the_image_and_stop_when_told(docker: Docker, image: str) -> None:
+    port, dashboard_port = free_port(), free_port()
+    settings = {
+        "CHATOPS_HOST": "127.0.0.1",
+        "CHATOPS_PORT": str(port),
+        "CHATOPS_DASHBOARD_PORT": str(dashboard_port),
+        "CHATOPS_API_URL": f"http://127.0.0.1:{port}",
+        "NODE_EXTRA_CA_CERTS": str(CERTIFICATES),
+        "CHATOPS_DATABASE_URL": os.environ.get("CHATOPS_TEST_DATABASE_URL", ""),
+    }
+    variables = [word for name, value in settings.items() for word in ("--env", f"{name}={value}")]
+    run = ("run", "--detach", "--network", "host", *CONFINED, *variables, image, "chatops")
+    containers = []
     try:
-        deadline = time.monotonic() + 180
-        while not answers(f"http://127.0.0.1:{port}/ready"):
-            state = json.loads(docker("inspect", container))[0]["State"]
-            assert state["Running"], docker("logs", container)
-            assert time.monotonic() < deadline
-            time.sleep(0.2)
+        for command, address in (
+            ("server", f"http://127.0.0.1:{port}"),
+            ("dashboard", f"http://127.0.0.1:{dashboard_port}"),
+        ):
+            containers.append(docker(*run, command).strip())
+            wait_until_ready(docker, containers[-1], f"{address}/ready")
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/api/v1/agent/wheel") as answer:
             assert json.load(answer)["filename"].endswith(".whl")
-        docker("stop", "--time", "10", container)
-        assert json.loads(docker("inspect", container))[0]["State"]["ExitCode"] == 0
+        for container in reversed(containers):
+            docker("stop", "--time", "15", container)
+            assert json.loads(docker("inspect", container))[0]["State"]["ExitCode"] == 0, docker("logs", container)
     finally:
-        docker("rm", "--force", container)
+        for container in containers:
+            docker("rm", "--force", container)
+
+
+def wait_until_ready(docker: Docker, container: str, url: str) -> None:
+    deadline = time.monotonic() + 300
+    while not answers(url):
+        assert json.loads(docker("inspect", container))[0]["State"]["Running"], docker("logs", container)
+        assert time.monotonic() < deadline, docker("logs", container)
+        time.sleep(0.5)
 
 
 def answers(url: str) -> bool:
