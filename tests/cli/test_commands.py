@@ -70,7 +70,7 @@ def test_the_version_is_printed() -> None:
 
 def test_benchmarks_are_the_programs_of_a_checkout_and_only_there(tmp_path: Path) -> None:
     listed = CliRunner().invoke(main, ["bench", "--list"]).output.split()
-    assert "agent_footprint" in listed
+    assert "agent" in listed
     assert "simulated_agents" not in listed
     assert CliRunner().invoke(main, ["bench", "nonsense"]).exit_code == 2
     with pytest.raises(click.ClickException, match="in a checkout"):

@@ -3,7 +3,7 @@
 Beside it, in the same run on the same machine, a bare psutil loop with websockets imported. `make bench` runs it; it
 prints and never judges.
 
-    python benchmarks/agent_footprint.py [--seconds 180]
+    python -m benchmarks.agent [--seconds 180]
 """
 
 import argparse
