@@ -6,6 +6,7 @@ somebody watches: another backend may have added a server or heard from one.
 
 import asyncio
 import time
+from collections import defaultdict
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -38,7 +39,6 @@ class FleetBoard:
         self._entries: dict[int, FleetEntry] = {}
         self._intervals: dict[int, float] = {}
         self._watchers: set[FleetWatcher] = set()
-        self._filled = False
 
     async def watch(self) -> "FleetWatcher":
         """A watcher that starts with the complete state."""
@@ -76,15 +76,18 @@ class FleetBoard:
                     self._age()
 
     async def _reread(self) -> None:
-        if not self._filled:
-            await self._fill()
         servers = {row["id"]: row async for row in self._queries.list_fleet(self._database)}
+        # A server new to this board may have reported already: it starts with the newest stored values, as all do
+        # after a restart.
+        stored = await self._newest_values() if servers.keys() - self._entries.keys() else {}
         if servers.keys() != self._entries.keys():
             self._entries = {key: entry for key, entry in self._entries.items() if key in servers}
             for watcher in self._watchers:
                 watcher.start_over(self._entries)
         for server_id, row in servers.items():
-            known = self._entries.get(server_id) or FleetEntry(server_id, row["name"], "never", row["tags"])
+            known = self._entries.get(server_id) or FleetEntry(
+                server_id, row["name"], "never", row["tags"], **stored.get(server_id, {})
+            )
             heard = max(filter(None, (row["last_seen"], known.last_seen)), default=None)
             self._intervals[server_id] = row["interval_s"]
             self._put(
@@ -97,19 +100,17 @@ class FleetBoard:
                 )
             )
 
-    async def _fill(self) -> None:
-        """Begin with the newest stored values, so that a restart does not show an empty fleet."""
-        self._filled = True
+    async def _newest_values(self) -> dict[int, dict[str, Any]]:
+        """The stored values of each server's entry, by server."""
+        values: dict[int, dict[str, Any]] = defaultdict(dict)
         async for row in self._queries.newest_hosts(self._database):
-            self._entries[row["server_id"]] = FleetEntry(
-                row["server_id"], "", "never", [], **{field: row[field] for field in _HOST_FIELDS}
-            )
-        by_server: dict[int, list[dict[str, Any]]] = {}
+            values[row["server_id"]] = {field: row[field] for field in _HOST_FIELDS}
+        filesystems: dict[int, list[dict[str, Any]]] = defaultdict(list)
         async for row in self._queries.newest_filesystems(self._database):
-            by_server.setdefault(row["server_id"], []).append(dict(row))
-        for server_id, filesystems in by_server.items():
-            if server_id in self._entries:
-                self._entries[server_id] = msgspec.structs.replace(self._entries[server_id], **_fullest(filesystems))
+            filesystems[row["server_id"]].append(dict(row))
+        for server_id, rows in filesystems.items():
+            values[server_id] |= _fullest(rows)
+        return values
 
     def _age(self) -> None:
         for entry in list(self._entries.values()):

@@ -5,7 +5,7 @@ The guard has accepted and authenticated the socket; the session is watched whil
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 
 from litestar import Router, websocket
 from litestar.di import NamedDependency
@@ -16,7 +16,7 @@ from prometheus_client import Counter, Gauge
 from chatops_backend.accounts.access import allow_person_socket
 from chatops_backend.accounts.service import AccountService
 from chatops_backend.accounts.sockets import Socket, serve_while_session_lives
-from chatops_backend.database.interface import Database
+from chatops_backend.database.interface import Database, DatabaseUnavailableError
 from chatops_backend.database.queries import load_queries
 from chatops_backend.live.fleet import FleetBoard
 from chatops_backend.live.hub import Hub
@@ -25,6 +25,9 @@ from chatops_protocol.live_messages import CLOSE_NOT_FOUND
 # A reader that takes nothing for so long is gone, or as good as.
 SEND_TIMEOUT_S = 30.0
 CLOSE_TOO_SLOW = 4408
+CLOSE_TRY_AGAIN_LATER = 1013
+# What the database's integer holds.
+MAX_SERVER_ID = 2**31 - 1
 
 open_sockets = Gauge("chatops_live_sockets", "People's sockets open", ["kind"])
 closed_slow = Counter("chatops_live_slow_sockets_total", "People's sockets closed because they read nothing")
@@ -38,8 +41,12 @@ async def server_socket(
     database: NamedDependency[Database],
     accounts: NamedDependency[AccountService],
 ) -> None:
-    if await load_queries("metrics").server_exists(database, server_id=server_id) is None:
-        raise WebSocketException(detail=f"there is no server {server_id}", code=CLOSE_NOT_FOUND)
+    with _database_needed():
+        known = server_id <= MAX_SERVER_ID and await load_queries("metrics").server_exists(
+            database, server_id=server_id
+        )
+    if not known:
+        raise WebSocketException(detail="there is no such server", code=CLOSE_NOT_FOUND)
     watcher = hub.watch(server_id)
     try:
         with open_sockets.labels("metrics").track_inprogress():
@@ -52,12 +59,21 @@ async def server_socket(
 async def fleet_socket(
     socket: Socket, board: NamedDependency[FleetBoard], accounts: NamedDependency[AccountService]
 ) -> None:
-    watcher = await board.watch()
+    with _database_needed():
+        watcher = await board.watch()
     try:
         with open_sockets.labels("fleet").track_inprogress():
             await serve_while_session_lives(socket, accounts, _push(socket, watcher.messages()))
     finally:
         board.unwatch(watcher)
+
+
+@contextlib.contextmanager
+def _database_needed() -> Iterator[None]:
+    try:
+        yield
+    except DatabaseUnavailableError:
+        raise WebSocketException(detail="the database is not available", code=CLOSE_TRY_AGAIN_LATER) from None
 
 
 async def _push(socket: Socket, messages: AsyncIterator[bytes]) -> None:
