@@ -5,6 +5,7 @@ On a server its own workers are stopped for the database of these tests, so that
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import UTC, datetime
 from itertools import pairwise
 from typing import Any
 
@@ -16,6 +17,7 @@ from chatops_backend.database.interface import Database, DatabaseUnavailableErro
 from chatops_backend.database.job_runner import HOUSEKEEPING_INTERVAL_S, LATER_S, RETRY_S, JobRunner
 from chatops_backend.database.open import open_database
 from chatops_protocol.catalog import BY_NAME
+from tests.rollups import refresh_rollups
 
 pytestmark = pytest.mark.anyio
 
@@ -152,8 +154,7 @@ async def test_a_long_backlog_is_taken_in_pieces_the_newest_first(database: Data
 
 async def test_retention_drops_what_is_too_old_and_the_rollups_keep_it(database: Database, clock: Clock) -> None:
     await insert_hosts(database, 3, "unnest(ARRAY[1, 100, 24 * 20])")
-    for tier in ("1m", "1h", "1d"):
-        await database.execute(f"CALL refresh_continuous_aggregate('metrics.host_{tier}', NULL, now())")
+    await refresh_rollups(database, "host", datetime.now(UTC))
     await run_everything(database, clock)
     assert await database.fetchval("SELECT count(*) FROM metrics.host WHERE server_id = 3") == 2
     for tier in ("1m", "1h", "1d"):

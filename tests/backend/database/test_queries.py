@@ -17,6 +17,7 @@ from chatops_backend.database.queries import load_queries, sql_directory
 from chatops_backend.metrics.planner import plan
 from chatops_backend.metrics.statements import latest_statement, series_statement
 from chatops_protocol.catalog import BY_NAME, MEASUREMENTS
+from tests.rollups import refresh_rollups
 
 pytestmark = pytest.mark.anyio
 
@@ -69,8 +70,7 @@ async def stored(new_settings: Any) -> AsyncIterator[Database]:
             f"SELECT {TIME}, server, mount, 'disk', 'ext4', hours FROM {AGES}, unnest(ARRAY['/', '/home']) AS mount "
             "WHERE hours % 3 = 0"
         )
-        for tier in ("1m", "1h", "1d"):
-            await database.execute(f"CALL refresh_continuous_aggregate('metrics.filesystem_{tier}', NULL, NULL)")
+        await refresh_rollups(database, "filesystem")
         for table in await database.fetch(
             "SELECT format('%I.%I', hypertable_schema, hypertable_name) FROM timescaledb_information.hypertables "
             "WHERE hypertable_name IN ('host', 'filesystem') UNION ALL "
