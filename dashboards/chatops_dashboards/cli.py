@@ -1,8 +1,6 @@
 """``chatops dashboard``: serve the dashboard with uvicorn until a signal."""
 
-import logging
 import socket
-import sys
 
 import click
 
@@ -32,7 +30,10 @@ def dashboard(host: str | None, port: int | None, api_url: str | None) -> None:
             f"cannot listen on {settings.host} port {settings.port} ({error.strerror}); "
             "stop what uses it or choose another with --port"
         ) from error
-    _serve(settings, listener)
+    # Imported late: `--help` and a wrong port should not wait for Dash.
+    from chatops_dashboards.serve import serve
+
+    serve(settings, listener)
 
 
 def _listen(settings: DashboardSettings) -> socket.socket:
@@ -46,23 +47,3 @@ def _listen(settings: DashboardSettings) -> socket.socket:
         listener.close()
         raise
     return listener
-
-
-def _serve(settings: DashboardSettings, listener: socket.socket) -> None:
-    # Imported late: `--help` and a wrong port should not wait for Dash.
-    import uvicorn
-
-    from chatops_dashboards.app import create_app
-
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
-    logging.getLogger("httpx").setLevel(logging.WARNING)
-    config = uvicorn.Config(
-        create_app(settings),
-        log_level="warning",
-        access_log=False,
-        ws="websockets-sansio",
-        timeout_graceful_shutdown=5,
-        server_header=False,
-    )
-    server = uvicorn.Server(config)
-    server.run(sockets=[listener])

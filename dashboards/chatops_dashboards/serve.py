@@ -1,0 +1,50 @@
+"""Runs the application with uvicorn until a signal. Called by the command line only."""
+
+import asyncio
+import contextlib
+import logging
+import signal
+import socket
+import sys
+from collections.abc import Iterator
+
+import uvicorn
+
+from chatops_dashboards.app import create_app
+from chatops_dashboards.settings import DashboardSettings
+
+STOP_TIMEOUT_S = 5
+
+
+def serve(settings: DashboardSettings, listener: socket.socket) -> None:
+    """Serve on `listener` until SIGINT or SIGTERM, then return."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s", stream=sys.stderr)
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    asyncio.run(_serve(settings, listener))
+
+
+async def _serve(settings: DashboardSettings, listener: socket.socket) -> None:
+    server = _Server(
+        uvicorn.Config(
+            create_app(settings),
+            ws="websockets-sansio",
+            access_log=False,
+            log_level="warning",
+            server_header=False,
+            timeout_graceful_shutdown=STOP_TIMEOUT_S,
+        )
+    )
+
+    def stop() -> None:
+        server.should_exit = True
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop)
+    await server.serve(sockets=[listener])
+
+
+class _Server(uvicorn.Server):
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        # uvicorn would raise the signal again after serving, and a clean stop would not exit with 0.
+        yield

@@ -1,0 +1,124 @@
+"""What the first page says about a fleet."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from dash import dcc, html
+from dash.development.base_component import Component
+
+from chatops_dashboards.components.fleet_table import fleet_table
+from chatops_dashboards.components.fleet_view import (
+    card_body,
+    cards,
+    high_since,
+    problems_of,
+    select,
+    summary,
+    table_row,
+)
+from chatops_protocol.live_messages import FleetEntry
+
+NOW = datetime(2026, 1, 2, 12, tzinfo=UTC)
+AT = NOW.timestamp()
+
+
+def entry(server_id: int, **changes: Any) -> FleetEntry:
+    known: dict[str, Any] = {
+        "name": f"server {server_id}",
+        "status": "online",
+        "tags": [],
+        "last_seen": AT,
+        "cpu_percent": 10.0,
+        "memory_used_percent": 20.0,
+        "fullest_mountpoint": "/",
+        "fullest_used_percent": 30.0,
+    }
+    return FleetEntry(server_id, **(known | changes))
+
+
+def text_of(component: Any) -> str:
+    """All text of a tree, in order."""
+    if component is None:
+        return ""
+    if isinstance(component, str | int | float):
+        return str(component)
+    if isinstance(component, list | tuple):
+        return "".join(text_of(child) for child in component)
+    return text_of(getattr(component, "children", None))
+
+
+def test_offline_comes_before_full_and_each_says_where() -> None:
+    found = problems_of([entry(1, fullest_used_percent=99.0), entry(2, status="offline", last_seen=AT - 60)], {}, AT)
+    assert [(p.entry.server_id, p.level) for p in found] == [(2, "critical"), (1, "critical")]
+    assert found[1].text == "disk / 99 %"
+    assert found[0].since == AT - 60
+
+
+def test_a_busy_processor_counts_only_when_it_lasts() -> None:
+    short = [(AT - 30.0 + n * 10, 99.0) for n in range(4)]
+    long = [(AT - 300.0 + n * 10, 99.0) for n in range(31)]
+    busy = [entry(1, cpu_percent=99.0)]
+    assert problems_of(busy, {1: short}, AT) == []  # type: ignore[dict-item]
+    assert problems_of(busy, {1: long}, AT)[0].since == AT - 300  # type: ignore[dict-item]
+    assert high_since([*long, (AT, 10.0)]) is None
+
+
+def test_the_summary_counts_and_tells_since_when() -> None:
+    text = text_of(
+        summary(
+            [entry(1), entry(2, status="offline", last_seen=AT - 3600), entry(3, status="never")], {}, NOW, UTC, None
+        )
+    )
+    assert "1 online" in text
+    assert "1 offline" in text
+    assert "server 2 offline since 11:00 (1 h ago)" in text
+
+
+def test_all_well_is_said_only_when_it_is() -> None:
+    assert "All is well" in text_of(summary([entry(1)], {}, NOW, UTC, None))
+    assert "All is well" not in text_of(summary([], {}, NOW, UTC, None))
+    assert "All is well" not in text_of(summary([entry(1, status="offline")], {}, NOW, UTC, None))
+
+
+def test_a_lost_backend_is_said_above_everything() -> None:
+    assert "No live data from the backend since 11:59" in text_of(summary([entry(1)], {}, NOW, UTC, AT - 60))
+
+
+def test_search_tags_and_state_narrow_the_list() -> None:
+    entries = [
+        entry(1, name="web-01", tags=["prod"]),
+        entry(2, name="db", tags=["prod"]),
+        entry(3, name="web-02", status="offline"),
+    ]
+    assert [e.server_id for e in select(entries, "WEB")] == [3, 1]
+    assert [e.server_id for e in select(entries, "prod web")] == [1]
+    assert [e.server_id for e in select(entries, tags=["prod"], sort="name")] == [2, 1]
+    assert [e.server_id for e in select(entries, status="offline")] == [3]
+
+
+def test_unknown_values_sort_last_and_small_changes_move_no_card() -> None:
+    entries = [entry(1, cpu_percent=None), entry(2, cpu_percent=5.0), entry(3, cpu_percent=90.0)]
+    assert [e.server_id for e in select(entries, sort="cpu")] == [3, 2, 1]
+    calm = [entry(1, memory_used_percent=50.0), entry(2, memory_used_percent=60.0)]
+    assert [e.server_id for e in select(calm)] == [1, 2]
+
+
+def test_an_unknown_reading_is_a_dash() -> None:
+    assert "CPU–" in text_of(card_body(entry(1, cpu_percent=None), None, NOW, UTC))
+
+
+def test_each_state_of_a_server_has_its_card() -> None:
+    assert "No agent has reported yet" in text_of(card_body(entry(1, status="never"), None, NOW, UTC))
+    offline = entry(1, status="offline", cpu_percent=None, memory_used_percent=None, fullest_used_percent=None)
+    assert "Readings below" not in text_of(card_body(offline, None, NOW, UTC))
+
+
+def test_names_from_outside_are_children_and_never_markup() -> None:
+    hostile = entry(1, name="<img src=x onerror=alert(1)>", tags=["<b>"], fullest_mountpoint="</script>")
+    tree = cards([hostile], {}, NOW, UTC)
+    kinds = {type(c) for c in tree._traverse() if isinstance(c, Component)}
+    assert dcc.Markdown not in kinds
+    assert html.Iframe not in kinds
+    grid = fleet_table([table_row(hostile, None, AT)])
+    assert grid.dangerously_allow_code is False
+    assert not any(column.get("cellRenderer") == "markdown" for column in grid.columnDefs)
