@@ -71,7 +71,9 @@ def docker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Docker]:
     finally:
         engine.send_signal(signal.SIGTERM)
         engine.wait(60)
-        shutil.rmtree(folder / "data", ignore_errors=True)
+        # The engine leaves its network name space mounted, and nothing could delete the folder.
+        subprocess.run(["umount", folder / "exec/netns/default"], check=False, capture_output=True)
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture(scope="module")
