@@ -93,7 +93,8 @@ class EmbeddedDatabase:
             try:
                 self._connection = await _connect(self._socket)
             except Exception as error:
-                if not means_connection_lost(error):
+                # Nothing of the caller's has run yet: whatever the server says, it is not about the caller's statement.
+                if not means_connection_lost(error) and not isinstance(error, asyncpg.PostgresError):
                     raise
                 if loop.time() > deadline:
                     raise DatabaseUnavailableError(
@@ -161,8 +162,13 @@ async def _connect(socket: Path) -> Connection:
 
 async def _to_its_end(statement: Awaitable[T]) -> T:
     task = asyncio.ensure_future(statement)
-    try:
-        return await asyncio.shield(task)
-    except asyncio.CancelledError:
-        await asyncio.wait([task])
-        raise
+    cancelled: asyncio.CancelledError | None = None
+    while not task.done():
+        try:
+            await asyncio.wait([task])
+        except asyncio.CancelledError as error:
+            cancelled = error
+    if cancelled is not None:
+        task.exception()  # looked at, or asyncio would report that nobody did
+        raise cancelled
+    return task.result()

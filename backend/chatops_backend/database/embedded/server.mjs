@@ -10,6 +10,27 @@ const database = await PGlite.create({ dataDir, extensions: { timescaledb } })
 const server = new PGLiteSocketServer({ db: database, path: socketPath, maxConnections: 1 })
 await server.start()
 
+// The library forgets to free a client's place when the client is killed in the middle of an answer, or before it is
+// looked at: nobody could connect any more.
+function freeThePlacesOfTheGone() {
+  for (const handler of server.handlers) {
+    if (handler.socket && !handler.socket.destroyed) continue
+    server.handlers.delete(handler)
+    handler.detach(true)
+  }
+}
+
+// What a killed client left half said would be held against the next one: an error waits for the client's Sync, and so
+// does a pipeline of messages.
+const sync = new Uint8Array([0x53, 0, 0, 0, 4])
+async function beginAnew() {
+  await database.runExclusive(() => database.execProtocolRaw(sync))
+  if (database.isInTransaction()) await database.exec('ROLLBACK')
+}
+
+server.server.on('connection', freeThePlacesOfTheGone)
+server.addEventListener('connection', beginAnew)
+
 let stopping = false
 async function stop() {
   if (stopping) return
