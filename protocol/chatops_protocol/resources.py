@@ -18,7 +18,8 @@ Name = Annotated[
 ]
 Username = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9._@-]+$(?!\n)")]
 Password = Annotated[str, Meta(min_length=12, max_length=256)]
-Tag = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9._:=/-]+$(?!\n)")]
+TAG_PATTERN = r"^[A-Za-z0-9._:=/-]+$(?!\n)"
+Tag = Annotated[str, Meta(min_length=1, max_length=64, pattern=TAG_PATTERN)]
 Tags = Annotated[list[Tag], Meta(max_length=32)]
 Id = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 Moment = Annotated[datetime, Meta(tz=True)]

@@ -97,7 +97,9 @@ class MetricReader:
 def _metric(metric: str) -> tuple[Measurement, Field]:
     found = find_metric(metric)
     if found is None:
-        near = difflib.get_close_matches(metric, metric_names(), n=5, cutoff=0.4)
+        names = metric_names()
+        near = difflib.get_close_matches(metric[:100], names, n=5, cutoff=0.4)
+        near = near or [name for name in names if metric and name.startswith(metric)][:5]
         advice = f"Near it are: {', '.join(near)}." if near else "`GET /api/v1/metrics/catalog` lists all."
         raise ProblemError(404, "Unknown metric", f"There is no metric {metric[:100]!r}. {advice}")
     return found

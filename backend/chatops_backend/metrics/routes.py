@@ -16,7 +16,7 @@ from chatops_backend.metrics.reader import MetricReader
 from chatops_backend.metrics.statements import Aggregate
 from chatops_backend.problems import ProblemError
 from chatops_protocol.catalog import MEASUREMENTS
-from chatops_protocol.resources import Catalog, CatalogMetric, MetricSeries, Tag
+from chatops_protocol.resources import TAG_PATTERN, Catalog, CatalogMetric, MetricSeries
 
 DEFAULT_POINTS = 500
 MAX_SERVERS = 2_000
@@ -71,7 +71,9 @@ async def query(
     server_ids: Annotated[
         list[int] | None, QueryParameter(name="server_id", description="May be given several times")
     ] = None,
-    tag: Annotated[Tag | None, QueryParameter(description="All servers with this tag")] = None,
+    tag: Annotated[
+        str | None, QueryParameter(min_length=1, max_length=64, pattern=TAG_PATTERN, description="All with this tag")
+    ] = None,
     end: FromQuery[datetime | None] = None,
     points: Points = DEFAULT_POINTS,
     labels: Labels = "{}",

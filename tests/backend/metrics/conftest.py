@@ -1,15 +1,24 @@
-"""Readings with a shape that is known, and what polars makes of them."""
+"""Readings with a shape that is known, what polars makes of them, and the whole application for who asks by HTTP."""
 
 import random
-from collections.abc import AsyncIterator
+import secrets
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import httpx
 import polars as pl
 import pytest
+from litestar import Litestar
 
+from chatops_backend.accounts import first_run, service
+from chatops_backend.accounts.passwords import Passwords
+from chatops_backend.app import create_app
 from chatops_backend.database.interface import Database
 from chatops_backend.database.open import open_database
+from chatops_backend.settings import Settings
+from chatops_protocol.resources import CreateUserRequest
+from tests.backend.conftest import open_client
 
 NOW = datetime(2025, 6, 18, 12, 0, 30, tzinfo=UTC)
 MOUNTS = ("/", "/home")
@@ -109,3 +118,87 @@ async def stored(new_settings: Any) -> AsyncIterator[Stored]:
                 "filesystem", rows.columns, [rows[column].to_list() for column in rows.columns]
             )
         yield Stored(database, servers, rows)
+
+
+@pytest.fixture(scope="session")
+def app(database: Database, settings: Settings) -> Iterator[Litestar]:
+    """The whole application over the session's database; its background tasks do not run."""
+    made = create_app(settings, database)
+    yield made
+    made.state[service.STATE_KEY].close()
+
+
+@pytest.fixture(scope="session")
+async def api(app: Litestar, database: Database, passwords: Passwords) -> AsyncIterator[httpx.AsyncClient]:
+    """A viewer's client, under ``/api/v1``."""
+    name, password = f"viewer-{secrets.token_hex(4)}", "a password that is long enough"
+    request = CreateUserRequest(username=name, password=password, role="viewer")
+    await first_run.users.create_user(database, request, await passwords.hash(password))
+    async with open_client(app) as anonymous:
+        tokens = (await anonymous.post("/auth/login", json={"username": name, "password": password})).json()
+    async with open_client(app, tokens["access_token"]) as client:
+        yield client
+
+
+NewServer = Callable[..., Awaitable[int]]
+
+
+@pytest.fixture(scope="session")
+def new_server(database: Database) -> NewServer:
+    """A function that adds a server to the session's database and returns its id."""
+
+    async def add(*tags: str, interval_s: float = 5.0) -> int:
+        server_id: int = await database.fetchval(
+            "INSERT INTO chatops.servers (name, tags, interval_s) VALUES ($1, $2, $3) RETURNING id",
+            f"server {secrets.token_hex(6)}",
+            list(tags),
+            interval_s,
+        )
+        return server_id
+
+    return add
+
+
+# -- over HTTP, about now ----------------------------------------------------------------------------------------
+
+TODAY = datetime.now(UTC).replace(microsecond=0)
+METRIC = "host.cpu_percent"
+LAST_HOUR = {
+    "metric": METRIC,
+    "start": (TODAY - HOUR).isoformat(),
+    "end": TODAY.isoformat(),
+    "points": "60",
+}
+
+
+@pytest.fixture(scope="session")
+async def server_id(database: Database, new_server: NewServer) -> int:
+    """A server with ten minutes of host, two file systems and two processes."""
+    server_id = await new_server("web")
+    host = "host (time, server_id, cpu_percent) SELECT at, $1, n FROM moments"
+    filesystem = (
+        "filesystem (time, server_id, mountpoint, device, filesystem_type, used_percent) "
+        "SELECT at, $1, mount, 'disk', 'ext4', n FROM moments, unnest(ARRAY['/', '/home']) AS mount"
+    )
+    process = (
+        'process (time, server_id, name, "user", cpu_percent) '
+        "SELECT at, $1, 'python3', owner, n FROM moments, unnest(ARRAY['root', 'ann']) AS owner"
+    )
+    for statement in (host, filesystem, process):
+        await database.execute(
+            "WITH moments AS (SELECT $2::timestamptz - n * INTERVAL '5 seconds' AS at, n "
+            f"FROM generate_series(1, 120) AS n) INSERT INTO metrics.{statement}",
+            server_id,
+            TODAY,
+        )
+    return server_id
+
+
+def assert_problem(answer: httpx.Response, status: int, *words: str) -> dict[str, Any]:
+    assert answer.status_code == status, answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+    problem: dict[str, Any] = answer.json()
+    assert problem["status"] == status
+    for word in words:
+        assert word in problem["detail"], problem
+    return problem
