@@ -74,7 +74,7 @@ async def _open_server(url: str) -> Database:
         raise DatabaseError("CHATOPS_DATABASE_URL must look like postgresql://user:password@host:5432/database")
     try:
         return await connect_pool(url)
-    except asyncpg.InvalidPasswordError:
+    except asyncpg.InvalidAuthorizationSpecificationError:
         raise DatabaseError(f"the database at {shown} refuses the user name or password") from None
     except asyncpg.InvalidCatalogNameError:
         raise DatabaseError(f"there is no such database: {shown}; create it, or correct CHATOPS_DATABASE_URL") from None
