@@ -7,15 +7,8 @@ from dash import dcc, html
 from dash.development.base_component import Component
 
 from chatops_dashboards.components.fleet_table import fleet_table
-from chatops_dashboards.components.fleet_view import (
-    card_body,
-    cards,
-    high_since,
-    problems_of,
-    select,
-    summary,
-    table_row,
-)
+from chatops_dashboards.components.fleet_view import card_body, cards, summary, table_row
+from chatops_dashboards.fleet_state import high_since, problems_of, select
 from chatops_protocol.live_messages import FleetEntry
 
 NOW = datetime(2026, 1, 2, 12, tzinfo=UTC)

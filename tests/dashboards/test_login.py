@@ -1,9 +1,11 @@
 """Log-in, log-out and the guard in front of everything, through the application."""
 
+import asyncio
 import re
 
 import pytest
 from quart import Quart
+from quart.testing.connections import WebsocketDisconnectError, WebsocketResponseError
 from quart.typing import TestClientProtocol as Browser
 
 from chatops_dashboards.app import create_app
@@ -181,3 +183,34 @@ async def test_the_page_loads_nothing_from_outside(browser: Browser) -> None:
 
 async def test_ready_answers_everybody(browser: Browser) -> None:
     assert (await browser.get("/ready")).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        (ORIGIN, 401),
+        ({"Host": "localhost"}, 403),
+        ({"Host": "localhost", "Origin": "http://evil.example"}, 403),
+    ],
+)
+async def test_sockets_need_a_session_and_this_sites_origin(
+    browser: Browser, headers: dict[str, str], status: int
+) -> None:
+    if status == 403:
+        assert await log_in(browser) == 303
+    with pytest.raises(WebsocketResponseError) as caught:
+        async with browser.websocket("/_dash-ws-callback", headers=headers) as socket:
+            await socket.receive()
+    assert caught.value.response.status_code == status
+
+
+async def test_a_socket_closes_when_its_session_ends(app: Quart, browser: Browser) -> None:
+    assert await log_in(browser) == 303
+    session = next(iter(app.extensions["chatops"]["sessions"]._sessions.values()))
+    async with asyncio.timeout(10), browser.websocket("/_dash-ws-callback", headers=ORIGIN) as socket:
+        await socket.send_json({"type": "heartbeat"})
+        assert "heartbeat_ack" in await socket.receive()
+        session.ended.set()
+        with pytest.raises(WebsocketDisconnectError) as caught:
+            await socket.receive()
+    assert caught.value.args[0] == 4401

@@ -15,6 +15,7 @@ from chatops_dashboards.components.fleet_table import fleet_table
 from chatops_dashboards.components.icons import icon
 from chatops_dashboards.components.states import empty, failure, loading_cards, notice
 from chatops_dashboards.fleet_hub import FleetHub, fleet_hub
+from chatops_dashboards.fleet_state import SORTS, select
 from chatops_dashboards.live import LiveViews, Push, View
 from chatops_dashboards.page import Page, PageContext
 from chatops_dashboards.session import Session, current_session, request_zone
@@ -73,7 +74,7 @@ async def layout(context: PageContext) -> Any:
                     dmc.Select(
                         id="fleet-sort",
                         value="attention",
-                        data=[{"value": key, "label": label} for key, label in fleet_view.SORTS.items()],
+                        data=[{"value": key, "label": label} for key, label in SORTS.items()],
                         allowDeselect=False,
                         w=210,
                         persistence=True,
@@ -112,7 +113,7 @@ async def render(
         if not hub.entries and (hub.down_since is not None or hub.version == 0):
             return await _without_live_data(session, zone, hub)
         now = datetime.now(UTC)
-        chosen = fleet_view.select(entries, search, tags, status, sort)
+        chosen = select(entries, search, tags, status, sort)
         all_tags = sorted({tag for entry in entries for tag in entry.tags})
         top = fleet_view.summary(entries, hub.sparks, now, zone, hub.down_since)
         mode = view if view in ("cards", "table") else "cards" if len(entries) <= MOST_CARDS else "table"
@@ -182,7 +183,7 @@ async def _without_live_data(session: Session, zone: tzinfo, hub: FleetHub) -> t
     if not entries:
         return "", _no_servers(session), [], live
     top = notice("Live data has not arrived yet; showing the list alone. It fills in by itself.", "warning")
-    body = fleet_view.cards(fleet_view.select(entries)[:MOST_CARDS], {}, datetime.now(UTC), zone)
+    body = fleet_view.cards(select(entries)[:MOST_CARDS], {}, datetime.now(UTC), zone)
     return top, body, [], live
 
 
