@@ -1,4 +1,4 @@
-"""Messages on the WebSockets for people: ``/ws/metrics/{server_id}`` and ``/ws/fleet``. Text frames, JSON.
+"""Messages on the WebSockets for people: ``/ws/metrics/{server_id}``, ``/ws/fleet`` and ``/ws/alerts``. Text, JSON.
 
 The person's client speaks first (`AuthenticatePerson`), within 5 s; the server then sends the newest state at once and
 each newer one as it is committed. A reader that is too slow gets the newest state, never a queue of old ones.
@@ -8,6 +8,7 @@ from typing import Any
 
 from msgspec import Struct, json
 
+from chatops_protocol.alert_resources import Alert
 from chatops_protocol.resources import ServerStatus
 
 CLOSE_UNAUTHENTICATED = 4401
@@ -59,7 +60,15 @@ class FleetState(Struct, frozen=True, tag="fleet"):
     servers: list[FleetEntry]
 
 
-ToPerson = ServerSamples | FleetState
+class AlertsState(Struct, frozen=True, tag="alerts"):
+    """Alerts that are not resolved, on ``/ws/alerts``. `complete`: these are all; otherwise those that changed, with
+    those that were resolved just now."""
+
+    complete: bool
+    alerts: list[Alert]
+
+
+ToPerson = ServerSamples | FleetState | AlertsState
 
 decode_from_person = json.Decoder(AuthenticatePerson).decode
 decode_to_person = json.Decoder(ToPerson).decode

@@ -40,3 +40,11 @@ UPDATE chatops.servers
    SET agent_version = :agent_version, platform = :platform, interval_s = :interval_s
  WHERE id = :server_id
    AND (agent_version, platform, interval_s) IS DISTINCT FROM (:agent_version, :platform, :interval_s);
+
+-- name: note_late_readings!
+-- Widen the stretches over which readings of some servers came late.
+INSERT INTO chatops.late_readings (server_id, oldest, newest)
+SELECT * FROM unnest(:server_ids::integer[], :oldest::timestamptz[], :newest::timestamptz[])
+ON CONFLICT (server_id) DO UPDATE
+   SET oldest = least(late_readings.oldest, excluded.oldest), newest = greatest(late_readings.newest, excluded.newest),
+       noted_at = now();

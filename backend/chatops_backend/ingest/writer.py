@@ -7,9 +7,11 @@ was lost), the marks are read again, frames at or below them are dropped, and th
 
 import asyncio
 import logging
+import time
 from collections import Counter as Counts
 from collections import defaultdict
 from collections.abc import Callable
+from datetime import UTC, datetime
 
 import asyncpg
 from prometheus_client import Counter, Gauge, Histogram
@@ -23,6 +25,8 @@ from chatops_backend.ingest.rows import Row, RowReader, columns_of
 log = logging.getLogger(__name__)
 
 BATCH_WINDOW_S = 0.1
+# Readings older than this come too late for the rules that watch the moment; rules are replayed over them instead.
+LATE_S = 120.0
 MAX_BATCH_BYTES = 8 * 1024 * 1024
 RETRY_MIN_S, RETRY_MAX_S = 0.1, 2.0
 
@@ -54,9 +58,15 @@ class _MarksMovedError(Exception):
 class Writer:
     """`put` frames, `run` until cancelled. `on_committed` gets each batch's stored frames and must not wait."""
 
-    def __init__(self, database: Database, on_committed: Callable[[list[Frame]], None]) -> None:
+    def __init__(
+        self,
+        database: Database,
+        on_committed: Callable[[list[Frame]], None],
+        clock: Callable[[], float] = time.time,
+    ) -> None:
         self._database = database
         self._on_committed = on_committed
+        self._clock = clock
         self._queue = FrameQueue()
         self._marks: dict[tuple[int, str], int] = {}
         self._queries = load_queries("ingest")
@@ -156,6 +166,13 @@ class Writer:
                 raise _MarksMovedError
             for name, (columns, values) in tables_of(frames).items() if with_rows else ():
                 await transaction.insert_columns(name, columns, values)
+            late = late_stretches(frames, self._clock() - LATE_S)
+            if late:
+                server_ids = list(late)
+                oldest, newest_late = zip(*late.values(), strict=True)
+                await self._queries.note_late_readings(
+                    transaction, server_ids=server_ids, oldest=list(oldest), newest=list(newest_late)
+                )
         self._marks.update(newest)
 
     def _committed(self, frames: list[Frame]) -> None:
@@ -191,6 +208,17 @@ class Writer:
         log.error("frame %d of server %d cannot be stored and is refused: %s", frame.sequence, frame.server_id, error)
         frames_refused.inc()
         frame.origin.refuse_frame(frame.sequence, "the database does not take these rows")
+
+
+def late_stretches(frames: list[Frame], before: float) -> dict[int, tuple[datetime, datetime]]:
+    """Per server the oldest and newest reading from before a moment (Unix seconds)."""
+    limit = datetime.fromtimestamp(before, UTC)
+    stretches: dict[int, tuple[datetime, datetime]] = {}
+    for frame in frames:
+        if frame.rows and frame.time < limit:
+            oldest, newest = stretches.get(frame.server_id, (frame.time, frame.time))
+            stretches[frame.server_id] = (min(oldest, frame.time), max(newest, frame.time))
+    return stretches
 
 
 def tables_of(frames: list[Frame]) -> dict[str, tuple[list[str], list[list[object]]]]:

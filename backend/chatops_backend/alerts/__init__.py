@@ -1,0 +1,1 @@
+"""Rules, their evaluation over the roll-ups, alerts, silences, notifications, and the replay of rules over history."""

@@ -1,0 +1,224 @@
+"""Evaluates all rules on all servers, every ten seconds, on whichever backend holds the lease.
+
+One question per distinct (metric, aggregate, window) is asked of the roll-ups; comparing is vectorised; the state
+machine runs only for series that breach or are not ok already. It reads no ingest stream and sends nothing itself.
+"""
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
+
+import asyncpg
+import msgspec
+import polars as pl
+from msgspec import Struct
+from prometheus_client import Counter, Gauge, Histogram
+
+from chatops_backend.alerts.group_values import read_group
+from chatops_backend.alerts.rule_book import Group, Rule, RuleBook, Watched, bound_columns, breach_of, selected_servers
+from chatops_backend.alerts.series_values import UnknownMetricError
+from chatops_backend.alerts.state_machine import OK, SeriesState, step
+from chatops_backend.alerts.store import Change, Enqueue, StateMovedError, StoredState, labels_key, store_changes
+from chatops_backend.database.interface import Database, DatabaseUnavailableError
+from chatops_backend.database.lease import Lease
+from chatops_backend.database.queries import load_queries
+
+log = logging.getLogger(__name__)
+
+TICK_S = 10.0
+# A backend that died is replaced after this long.
+LEASE_S = 25.0
+# Few enough that a transaction is short, many enough that a fleet that breaks at once is stored in seconds.
+CHANGES_PER_TRANSACTION = 200
+
+evaluation_seconds = Histogram("chatops_alert_evaluation_seconds", "Duration of one evaluation of all rules")
+last_evaluation = Gauge("chatops_alert_last_evaluation_timestamp_seconds", "When rules were last evaluated here")
+transitions_total = Counter("chatops_alert_transitions_total", "Transitions of the state machine", ["kind"])
+broken_rules = Gauge("chatops_alert_broken_rules", "Enabled rules that cannot be evaluated")
+
+Key = tuple[int, int, str]  # rule, server, labels
+
+
+class _Candidate(Struct, frozen=True):
+    rule: Rule
+    server_id: int
+    labels: str
+    value: float | None
+
+
+class Evaluator:
+    """`run` until cancelled; `evaluate` does one round. `enqueue` stores notifications with the transitions."""
+
+    def __init__(
+        self,
+        database: Database,
+        enqueue: Enqueue,
+        *,
+        tick_s: float = TICK_S,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._database = database
+        self._enqueue = enqueue
+        self._tick_s = tick_s
+        self._clock = clock
+        self._book = RuleBook(database)
+        self._lease = Lease(database, "alert evaluation", LEASE_S)
+        self._queries = load_queries("alert_evaluation")
+        self._evaluated_at = 0.0
+
+    async def run(self) -> None:
+        try:
+            while True:
+                began = time.monotonic()
+                try:
+                    if await self._lease.hold():
+                        await self.evaluate(self._clock())
+                except (DatabaseUnavailableError, asyncpg.PostgresError) as error:
+                    log.warning("rules were not evaluated: %s", error)
+                await asyncio.sleep(max(0.0, self._tick_s - (time.monotonic() - began)))
+        finally:
+            with contextlib.suppress(DatabaseUnavailableError, asyncpg.PostgresError):
+                await self._lease.give_up()
+
+    def healthy(self) -> bool:
+        """Whether rules were evaluated here lately: what the heartbeat vouches for."""
+        return self._clock() - self._evaluated_at < 3 * self._tick_s + LEASE_S
+
+    async def evaluate(self, at: float) -> int:
+        """Evaluate every enabled rule at `at` (Unix seconds); return how many transitions were stored."""
+        with evaluation_seconds.time():
+            await self._book.refresh()
+            servers = await self._read_servers(at)
+            states = await self._read_states()
+            held_back = await self._read_offline()
+            broken = dict(self._book.broken)
+            stored = 0
+            for group in self._book.groups:
+                try:
+                    values = await read_group(self._database, group, list(servers.values()), at)
+                except (UnknownMetricError, pl.exceptions.PolarsError) as error:
+                    broken |= dict.fromkeys((rule.id for rule in group.rules), str(error))
+                    continue
+                candidates = list(_candidates(group, values, servers, states))
+                changes = list(_steps(candidates, servers, states, held_back, at))
+                stored += await self._store(changes, at)
+                if group.kind == "offline" and changes:
+                    held_back = await self._read_offline()
+            await self._mark_broken(broken)
+        self._evaluated_at = self._clock()
+        last_evaluation.set(self._evaluated_at)
+        return stored
+
+    async def _store(self, changes: Sequence[Change], at: float) -> int:
+        stored = 0
+        for first in range(0, len(changes), CHANGES_PER_TRANSACTION):
+            batch = changes[first : first + CHANGES_PER_TRANSACTION]
+            try:
+                await store_changes(self._database, batch, at, self._enqueue)
+            except (StateMovedError, asyncpg.ForeignKeyViolationError):
+                # Another backend was faster, or a rule or server was deleted: the next round sees how things stand.
+                log.info("states moved while rules were evaluated; %d steps wait for the next round", len(batch))
+                continue
+            for change in batch:
+                if change.transition is not None:
+                    transitions_total.labels(change.transition.kind).inc()
+                    stored += 1
+        return stored
+
+    async def _read_servers(self, at: float) -> dict[int, Watched]:
+        rows = self._queries.list_watched_servers(self._database, now=datetime.fromtimestamp(at, UTC))
+        return {
+            row["id"]: Watched(row["id"], row["name"], tuple(row["tags"]), row["interval_s"], row["silent_s"])
+            async for row in rows
+        }
+
+    async def _read_states(self) -> dict[int, dict[Key, StoredState]]:
+        """The states that are not ok, by rule."""
+        found: dict[int, dict[Key, StoredState]] = defaultdict(dict)
+        async for row in self._queries.list_states(self._database):
+            labels = labels_key(msgspec.json.decode(row["labels"]))
+            state = SeriesState(row["status"], row["level"], row["since"], row["good_since"])
+            key = (row["threshold_id"], row["server_id"], labels)
+            found[row["threshold_id"]][key] = StoredState(state, row["alert_id"], row["version"], row["untold"])
+        return found
+
+    async def _read_offline(self) -> dict[int, int]:
+        """Servers that are down, with the alert that says so."""
+        return {row["server_id"]: row["alert_id"] async for row in self._queries.open_offline_alerts(self._database)}
+
+    async def _mark_broken(self, broken: dict[int, str]) -> None:
+        broken_rules.set(len(broken))
+        for rule in self._book.by_id.values():
+            if rule.broken is not None and rule.id not in broken:
+                await self._queries.mark_broken(self._database, threshold_id=rule.id, broken=None)
+        for rule_id, why in broken.items():
+            await self._queries.mark_broken(self._database, threshold_id=rule_id, broken=why[:500])
+
+
+def _candidates(
+    group: Group, values: pl.DataFrame, servers: dict[int, Watched], states: dict[int, dict[Key, StoredState]]
+) -> Iterator[_Candidate]:
+    """The series whose state can change: those that breach, those that are not ok, those without data where it counts.
+
+    `values` has ``server_id``, ``labels`` (JSON) and ``value``.
+    """
+    by_tag: dict[str, list[int]] = defaultdict(list)
+    for server in servers.values():
+        for tag in server.tags:
+            by_tag[tag].append(server.id)
+    rules = {rule.id: rule for rule in group.rules}
+    members = {rule.id: selected_servers(rule.threshold, servers.values(), by_tag) for rule in group.rules}
+    pairs = pl.DataFrame(
+        {"rule_id": list(members), "server_id": list(members.values())},
+        schema={"rule_id": pl.Int64, "server_id": pl.List(pl.Int64)},
+    ).explode("server_id", empty_as_null=False)
+    breaching = (
+        pairs.join(values, on="server_id")
+        .join(bound_columns(group.rules), on="rule_id")
+        .filter(breach_of("warning") | breach_of("critical"))
+    )
+    seen: set[Key] = set()
+    for rule_id, server_id, labels, value in breaching.select("rule_id", "server_id", "labels", "value").iter_rows():
+        seen.add((rule_id, server_id, labels))
+        yield _Candidate(rules[rule_id], server_id, labels, value)
+    known: dict[tuple[int, str], float | None] | None = None
+    for rule in group.rules:
+        watched = set(members[rule.id]) if rule.id in states or rule.bounds.no_data == "fire" else set()
+        if not watched and rule.id not in states:
+            continue
+        if known is None:
+            known = {(row[0], row[1]): row[2] for row in values.select("server_id", "labels", "value").iter_rows()}
+        for key in states.get(rule.id, {}):
+            if key not in seen:
+                seen.add(key)
+                yield _Candidate(rule, key[1], key[2], known.get((key[1], key[2])))
+        if rule.bounds.no_data == "fire":
+            with_data = {server_id for server_id, _ in known}
+            for server_id in watched - with_data:
+                if (rule.id, server_id, "{}") not in seen:
+                    yield _Candidate(rule, server_id, "{}", None)
+
+
+def _steps(
+    candidates: list[_Candidate],
+    servers: dict[int, Watched],
+    states: dict[int, dict[Key, StoredState]],
+    held_back: dict[int, int],
+    at: float,
+) -> Iterator[Change]:
+    for candidate in candidates:
+        rule = candidate.rule
+        down = held_back.get(candidate.server_id) if rule.threshold.kind != "offline" else None
+        if candidate.server_id not in servers or (down is not None and candidate.value is None):
+            continue  # a host that is down has no data: its alerts stay as they are until it is back
+        before = states.get(rule.id, {}).get((rule.id, candidate.server_id, candidate.labels))
+        current = before.state if before is not None else OK
+        after, transition = step(rule.bounds, current, at, candidate.value)
+        if after != current:
+            yield Change(
+                rule, servers[candidate.server_id], candidate.labels, before, after, transition, candidate.value, down
+            )
