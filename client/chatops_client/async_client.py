@@ -11,12 +11,13 @@ import httpx
 import polars as pl
 
 from chatops_client import calls
+from chatops_client.alerts import AsyncAlerts
 from chatops_client.errors import ApiError, BackendUnreachableError
 from chatops_client.frames import series_to_frame
 from chatops_client.live import LinkState, live_messages
 from chatops_client.tokens import Tokens
 from chatops_client.wire import Call, Latest, build_request, read_answer, read_latest
-from chatops_protocol.live_messages import FleetState, ServerSamples
+from chatops_protocol.live_messages import AlertsState, FleetState, ServerSamples
 from chatops_protocol.resources import (
     AgentWheel,
     ApiKey,
@@ -57,6 +58,7 @@ class AsyncClient:
         """`http` lets several sessions share one connection pool; its base URL must be `base_url`."""
         self.base_url = base_url.rstrip("/")
         self.tokens = tokens
+        self.alerts = AsyncAlerts(self)
         self._clock = clock
         self._renewal = asyncio.Lock()
         self._owned = http is None
@@ -87,6 +89,10 @@ class AsyncClient:
     def live_fleet(self, on_state: Callable[[LinkState], None] | None = None) -> AsyncIterator[FleetState]:
         """The state of all servers (first, and whenever `complete`), then those that changed. Reconnects by itself."""
         return live_messages(self, "/ws/fleet", FleetState, on_state)
+
+    def live_alerts(self, on_state: Callable[[LinkState], None] | None = None) -> AsyncIterator[AlertsState]:
+        """All alerts that are not resolved (first, and whenever `complete`), then changes. Reconnects by itself."""
+        return live_messages(self, "/ws/alerts", AlertsState, on_state)
 
     async def access_token(self) -> str:
         """A token that is good for at least some seconds; renewed when needed."""
@@ -135,7 +141,8 @@ class AsyncClient:
             raise BackendUnreachableError(f"no answer from {self.base_url}: {type(error).__name__}") from error
         return read_answer(call, response)
 
-    async def _all(self, call: Call[Page[T]]) -> list[T]:
+    async def all_pages(self, call: Call[Page[T]]) -> list[T]:
+        """Every item of a list."""
         items: list[T] = []
         cursor: str | None = None
         while True:
@@ -173,7 +180,7 @@ class AsyncClient:
 
     async def users(self) -> list[User]:
         """Every user (administrators only)."""
-        return await self._all(calls.users())
+        return await self.all_pages(calls.users())
 
     async def create_user(self, username: str, password: str, role: Role, display_name: str = "") -> User:
         return await self.request(calls.create_user(username, password, role, display_name))
@@ -188,7 +195,7 @@ class AsyncClient:
 
     async def servers(self) -> list[Server]:
         """Every server, all pages."""
-        return await self._all(calls.servers())
+        return await self.all_pages(calls.servers())
 
     async def server(self, server_id: int) -> Server:
         return await self.request(calls.server(server_id))
@@ -208,7 +215,7 @@ class AsyncClient:
         return (await self.request(calls.connections(server_id).page(None))).items[:limit]
 
     async def api_keys(self, server_id: int | None = None) -> list[ApiKey]:
-        return await self._all(calls.api_keys(server_id))
+        return await self.all_pages(calls.api_keys(server_id))
 
     async def create_api_key(self, server_id: int, name: str, expires_at: datetime | None = None) -> CreatedApiKey:
         """The answer holds the key; it cannot be read again later."""

@@ -11,6 +11,7 @@ import httpx
 import polars as pl
 
 from chatops_client import calls
+from chatops_client.alerts import Alerts
 from chatops_client.errors import ApiError, BackendUnreachableError
 from chatops_client.frames import series_to_frame
 from chatops_client.tokens import Tokens
@@ -56,6 +57,7 @@ class Client:
         """With user name and password it logs in at once; otherwise pass `tokens` or call `login`."""
         self.base_url = base_url.rstrip("/")
         self.tokens = tokens
+        self.alerts = Alerts(self)
         self._clock = clock
         self._renewal = threading.Lock()
         self._owned = http is None
@@ -118,7 +120,8 @@ class Client:
             raise BackendUnreachableError(f"no answer from {self.base_url}: {type(error).__name__}") from error
         return read_answer(call, response)
 
-    def _all(self, call: Call[Page[T]]) -> list[T]:
+    def all_pages(self, call: Call[Page[T]]) -> list[T]:
+        """Every item of a list."""
         items: list[T] = []
         cursor: str | None = None
         while True:
@@ -156,7 +159,7 @@ class Client:
 
     def users(self) -> list[User]:
         """Every user (administrators only)."""
-        return self._all(calls.users())
+        return self.all_pages(calls.users())
 
     def create_user(self, username: str, password: str, role: Role, display_name: str = "") -> User:
         return self.request(calls.create_user(username, password, role, display_name))
@@ -171,7 +174,7 @@ class Client:
 
     def servers(self) -> list[Server]:
         """Every server, all pages."""
-        return self._all(calls.servers())
+        return self.all_pages(calls.servers())
 
     def server(self, server_id: int) -> Server:
         return self.request(calls.server(server_id))
@@ -191,7 +194,7 @@ class Client:
         return self.request(calls.connections(server_id).page(None)).items[:limit]
 
     def api_keys(self, server_id: int | None = None) -> list[ApiKey]:
-        return self._all(calls.api_keys(server_id))
+        return self.all_pages(calls.api_keys(server_id))
 
     def create_api_key(self, server_id: int, name: str, expires_at: datetime | None = None) -> CreatedApiKey:
         """The answer holds the key; it cannot be read again later."""

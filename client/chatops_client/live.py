@@ -19,6 +19,7 @@ from chatops_protocol.live_messages import (
     CLOSE_FORBIDDEN,
     CLOSE_NOT_FOUND,
     CLOSE_UNAUTHENTICATED,
+    AlertsState,
     AuthenticatePerson,
     FleetState,
     ServerSamples,
@@ -34,7 +35,7 @@ LONGEST_DELAY_S = 15.0
 LARGEST_MESSAGE_BYTES = 64 * 1024 * 1024
 REFUSALS = {CLOSE_FORBIDDEN: (403, "this account may not watch it"), CLOSE_NOT_FOUND: (404, "there is no such server")}
 
-M = TypeVar("M", ServerSamples, FleetState)
+M = TypeVar("M", ServerSamples, FleetState, AlertsState)
 
 
 class LiveSession(Protocol):

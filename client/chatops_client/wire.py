@@ -38,9 +38,9 @@ class Call(Generic[T]):
     body: Struct | None = None
     public: bool = False
 
-    def page(self, cursor: str | None) -> "Call[T]":
+    def page(self, cursor: str | None, size: int | None = None) -> "Call[T]":
         """The same list, from `cursor` on."""
-        extra = (("limit", str(PAGE_SIZE)), *((("cursor", cursor),) if cursor else ()))
+        extra = (("limit", str(size or PAGE_SIZE)), *((("cursor", cursor),) if cursor else ()))
         return Call(self.method, self.path, self.answer, self.params + extra, self.body, self.public)
 
 
@@ -61,7 +61,7 @@ def build_request(http: httpx.Client | httpx.AsyncClient, call: Call[Any], acces
 def read_answer(call: Call[T], response: httpx.Response) -> T:
     """Decode the body, or raise `ApiError` with the backend's detail."""
     if response.is_error or response.is_redirect:
-        raise ApiError(response.status_code, _detail(response))
+        raise _refusal(response)
     if call.answer is None:
         return None  # type: ignore[return-value]
     try:
@@ -97,9 +97,10 @@ def segment(value: int | str) -> str:
     return quote(str(value), safe="")
 
 
-def _detail(response: httpx.Response) -> str:
+def _refusal(response: httpx.Response) -> ApiError:
     try:
         problem = msgspec.json.decode(response.content, type=Problem)
     except msgspec.DecodeError:
-        return f"the backend answered {response.status_code} {response.reason_phrase}".strip()
-    return problem.detail or problem.title
+        text = f"the backend answered {response.status_code} {response.reason_phrase}".strip()
+        return ApiError(response.status_code, text)
+    return ApiError(response.status_code, problem.detail or problem.title, problem.extra or ())
