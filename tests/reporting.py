@@ -15,7 +15,22 @@ from chatops_protocol.agent_messages import (
 )
 
 LAYOUT = {
-    "host": ["cpu_percent", "memory_used_percent", "memory_used_bytes", "memory_total_bytes", "uptime_seconds"],
+    "host": [
+        "cpu_percent",
+        "memory_used_percent",
+        "memory_used_bytes",
+        "memory_total_bytes",
+        "uptime_seconds",
+        "cpu_user_percent",
+        "cpu_system_percent",
+        "load_1m",
+        "load_5m",
+        "load_15m",
+        "disk_read_bytes_per_second",
+        "disk_write_bytes_per_second",
+        "network_receive_bytes_per_second",
+        "network_transmit_bytes_per_second",
+    ],
     "cpu": ["core", "cpu_percent"],
     "filesystem": ["mountpoint", "device", "filesystem_type", "used_percent", "used_bytes", "total_bytes"],
     "network": ["interface", "receive_bytes_per_second", "transmit_bytes_per_second"],
@@ -27,7 +42,12 @@ GIB = 2.0**30
 def readings(cpu: float, *, process: str = "nginx", mountpoint: str = "/") -> dict[str, list[Any]]:
     """One collection of a small host."""
     return {
-        "host": [[cpu, 50.0, 4 * GIB, 8 * GIB, 86400.0]],
+        "host": [
+            [
+                *(cpu, 50.0, 4 * GIB, 8 * GIB, 86400.0, cpu * 0.7, cpu * 0.3, cpu / 25, cpu / 30, cpu / 35),
+                *(cpu * 1e4, cpu * 5e4, 1_500_000.0, 20_000.0),
+            ]
+        ],
         "cpu": [["0", cpu], ["1", cpu]],
         "filesystem": [[mountpoint, "/dev/vda1", "ext4", 40.0, 40 * GIB, 100 * GIB]],
         "network": [["eth0", 1_500_000.0, 20_000.0]],
