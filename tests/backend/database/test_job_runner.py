@@ -181,7 +181,7 @@ async def test_chunks_over_a_day_old_are_compressed_with_nothing_lost(database: 
 async def test_a_failing_job_is_counted_and_the_others_run(database: Database, clock: Clock) -> None:
     await database.execute("CREATE TABLE IF NOT EXISTS public.seen (at timestamptz)")
     await database.execute("TRUNCATE public.seen")
-    await add_job(database, "always_fails", "RAISE EXCEPTION 'no luck';")
+    await add_job(database, "always_fails", "RAISE EXCEPTION 'no luck';", every="1 day")
     await add_job(database, "always_works", "INSERT INTO public.seen VALUES (clock_timestamp());")
     before = failures("always_fails")
     runner = await run_everything(database, clock)
