@@ -14,7 +14,7 @@ from chatops_backend.database.interface import Database, DatabaseError, Database
 from chatops_backend.database.server_pool import connect_pool
 from chatops_backend.settings import Settings, prepare_data_dir
 
-ATTACH_TIMEOUT_S = 15.0
+ATTACH_TIMEOUT_S = 8.0
 
 
 @contextlib.asynccontextmanager
@@ -63,7 +63,12 @@ async def _attach_or_run(settings: Settings, process: EmbeddedProcess) -> Databa
         except DatabaseUnavailableError:
             if in_use is None or time.monotonic() > deadline:
                 await process.stop()
-                raise in_use or DatabaseError("the embedded database started but does not answer") from None
+                if in_use is None:
+                    raise DatabaseError("the embedded database started but does not answer") from None
+                raise DatabaseError(
+                    f"{in_use}; it takes one client at a time, and that is the backend while it runs: "
+                    "use the dashboard or the REST API meanwhile"
+                ) from None
         else:
             return database
 
