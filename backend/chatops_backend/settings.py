@@ -31,6 +31,8 @@ class Settings:
     admin_password: str | None = field(default=None, repr=False)
     allowed_origins: tuple[str, ...] = ()
     api_url: str | None = None
+    allow_private_targets: bool = False
+    heartbeat_url: str | None = field(default=None, repr=False)
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> "Settings":
@@ -58,6 +60,8 @@ class Settings:
             admin_password=_value_or_file(env, "CHATOPS_ADMIN_PASSWORD"),
             allowed_origins=tuple(o.strip() for o in env.get("CHATOPS_ALLOWED_ORIGINS", "").split(",") if o.strip()),
             api_url=env.get("CHATOPS_API_URL") or None,
+            allow_private_targets=_switch(env, "CHATOPS_ALLOW_PRIVATE_TARGETS"),
+            heartbeat_url=_web_address("CHATOPS_HEARTBEAT_URL", _value_or_file(env, "CHATOPS_HEARTBEAT_URL")),
         )
 
     @property
@@ -114,6 +118,20 @@ def _port(env: Mapping[str, str], name: str, default: int) -> int:
     if not text.isdigit() or not 0 < int(text) < 65536:
         raise SettingsError(f"{name} is {text!r}; it must be a port number from 1 to 65535")
     return int(text)
+
+
+def _switch(env: Mapping[str, str], name: str) -> bool:
+    text = (env.get(name) or "0").lower()
+    if text not in ("0", "1", "false", "true", "off", "on", "no", "yes"):
+        raise SettingsError(f"{name} is {text[:20]!r}; it must be 1 or 0")
+    return text in ("1", "true", "on", "yes")
+
+
+def _web_address(name: str, text: str | None) -> str | None:
+    """Not shown when it is wrong, since such addresses hold secrets."""
+    if text is not None and not text.startswith(("https://", "http://")):
+        raise SettingsError(f"{name} must start with https:// or http://")
+    return text
 
 
 def _value_or_file(env: Mapping[str, str], name: str) -> str | None:

@@ -1,0 +1,78 @@
+"""Routes under ``/alerts/silences``. Everybody sees them, operators make and end them. Maintenance of a server is a
+silence of that server."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+from asyncpg import Record
+from litestar import Request, delete, get, post
+from litestar.di import NamedDependency
+from litestar.params import JSONBody
+
+from chatops_backend.accounts.access import allow
+from chatops_backend.accounts.principals import Principal
+from chatops_backend.alerts.silences import is_active, reason_to_refuse
+from chatops_backend.database.interface import Database
+from chatops_backend.database.queries import load_queries
+from chatops_backend.paging import DEFAULT_LIMIT, Cursor, Id, IdKey, Limit, page, read_id_cursor
+from chatops_backend.problems import ProblemError, not_found
+from chatops_protocol.alert_resources import Silence, StoredSilence
+from chatops_protocol.resources import Page
+
+
+@get("/silences", opt=allow("viewer"))
+async def list_silences(
+    database: NamedDependency[Database], limit: Limit = DEFAULT_LIMIT, cursor: Cursor = None
+) -> Page[StoredSilence]:
+    """Past ones too, until they are deleted; `active` says whether one holds now."""
+    rows = load_queries("notifications").list_silences(database, after=read_id_cursor(cursor), count=limit + 1)
+    return page([_stored(row) async for row in rows], limit, lambda silence: IdKey(silence.id))
+
+
+@post("/silences", opt=allow("operator"))
+async def create_silence(
+    data: JSONBody[Silence], request: Request[Principal, Any, Any], database: NamedDependency[Database]
+) -> StoredSilence:
+    refusal = reason_to_refuse(data)
+    if refusal is not None:
+        key, message = refusal
+        raise _invalid(key, message)
+    queries = load_queries("notifications")
+    missing = await queries.missing_of_silence(database, threshold_id=data.threshold_id, server_id=data.server_id)
+    if missing is not None:
+        raise _invalid(missing, "there is none with this id; it may have been deleted")
+    row = await queries.create_silence(
+        database, definition=msgspec.json.encode(data).decode(), created_by=request.user.username
+    )
+    return _stored(row)
+
+
+@delete("/silences/{silence_id:int}", opt=allow("operator"))
+async def delete_silence(silence_id: Id, database: NamedDependency[Database]) -> None:
+    """Ends it. Alerts that fire still are told of then."""
+    if await load_queries("notifications").delete_silence(database, silence_id=silence_id) is None:
+        raise not_found("silence", silence_id)
+
+
+def _stored(row: Record) -> StoredSilence:
+    silence = msgspec.json.decode(row["definition"], type=Silence)
+    return StoredSilence(
+        id=row["id"],
+        silence=silence,
+        created_by=row["created_by"],
+        created_at=row["created_at"],
+        active=is_active(silence, datetime.now(UTC)),
+    )
+
+
+def _invalid(key: str, message: str) -> ProblemError:
+    return ProblemError(
+        400,
+        "The request is not valid",
+        f"Correct {key}: {message}.",
+        extra=[{"message": message, "key": key, "source": "body"}],
+    )
+
+
+handlers: list[Any] = [list_silences, create_silence, delete_silence]
