@@ -18,6 +18,8 @@ from chatops_protocol.alert_resources import (
     StoredChannel,
     StoredSilence,
     StoredThreshold,
+    Suggestion,
+    SuggestionRequest,
     Threshold,
     UpdateChannelRequest,
 )
@@ -29,17 +31,8 @@ def alerts(
     level: Level | None,
     server_id: int | None,
     threshold_id: int | None,
-    start: datetime | None,
-    end: datetime | None,
 ) -> Call[Page[Alert]]:
-    parameters = {
-        "state": list(states),
-        "level": level,
-        "server_id": server_id,
-        "threshold_id": threshold_id,
-        "start": start,
-        "end": end,
-    }
+    parameters = {"state": list(states), "level": level, "server_id": server_id, "threshold_id": threshold_id}
     return Call("GET", "/alerts", Page[Alert], query_params(parameters))
 
 
@@ -47,12 +40,12 @@ def alert(alert_id: int) -> Call[AlertDetail]:
     return Call("GET", f"/alerts/{segment(alert_id)}", AlertDetail)
 
 
-def acknowledge(alert_id: int, comment: str) -> Call[Alert]:
-    return Call("POST", f"/alerts/{segment(alert_id)}/acknowledge", Alert, body=AcknowledgeRequest(comment))
+def acknowledge(alert_id: int, comment: str) -> Call[AlertDetail]:
+    return Call("POST", f"/alerts/{segment(alert_id)}/acknowledge", AlertDetail, body=AcknowledgeRequest(comment))
 
 
-def resolve(alert_id: int, comment: str) -> Call[Alert]:
-    return Call("POST", f"/alerts/{segment(alert_id)}/resolve", Alert, body=AcknowledgeRequest(comment))
+def resolve(alert_id: int) -> Call[AlertDetail]:
+    return Call("POST", f"/alerts/{segment(alert_id)}/resolve", AlertDetail)
 
 
 # -- rules -------------------------------------------------------------------------------------------------------
@@ -84,6 +77,10 @@ def backtest(rule: Threshold | int, start: datetime, end: datetime) -> Call[Back
     else:
         asked = BacktestRequest(threshold=rule, start=start, end=end)
     return Call("POST", "/alerts/thresholds/backtest", Backtest, body=asked)
+
+
+def suggest(asked: SuggestionRequest) -> Call[Suggestion]:
+    return Call("POST", "/alerts/thresholds/suggest", Suggestion, body=asked)
 
 
 # -- silences ----------------------------------------------------------------------------------------------------

@@ -19,6 +19,8 @@ from chatops_protocol.alert_resources import (
     StoredChannel,
     StoredSilence,
     StoredThreshold,
+    Suggestion,
+    SuggestionRequest,
     Threshold,
     UpdateChannelRequest,
 )
@@ -52,24 +54,22 @@ class Alerts:
         level: Level | None = None,
         server_id: int | None = None,
         threshold_id: int | None = None,
-        start: datetime | None = None,
-        end: datetime | None = None,
         limit: int = 200,
     ) -> list[Alert]:
-        """The newest alerts that match, at most `limit`; with a range those that were open within it."""
-        call = alert_calls.alerts(states, level, server_id, threshold_id, start, end)
+        """The newest alerts that match, at most `limit`."""
+        call = alert_calls.alerts(states, level, server_id, threshold_id)
         return (self._client.request(call.page(None, limit))).items
 
     def get(self, alert_id: int) -> AlertDetail:
         """An alert with its events."""
         return self._client.request(alert_calls.alert(alert_id))
 
-    def acknowledge(self, alert_id: int, comment: str = "") -> Alert:
+    def acknowledge(self, alert_id: int, comment: str = "") -> AlertDetail:
         return self._client.request(alert_calls.acknowledge(alert_id, comment))
 
-    def resolve(self, alert_id: int, comment: str = "") -> Alert:
+    def resolve(self, alert_id: int) -> AlertDetail:
         """End it by hand; it fires anew when its condition holds again."""
-        return self._client.request(alert_calls.resolve(alert_id, comment))
+        return self._client.request(alert_calls.resolve(alert_id))
 
     def thresholds(self) -> builtins.list[StoredThreshold]:
         """Every rule, all pages."""
@@ -91,6 +91,10 @@ class Alerts:
     def backtest(self, rule: Threshold | int, start: datetime, end: datetime) -> Backtest:
         """What a rule, stored (its id) or not, would have done between two moments."""
         return self._client.request(alert_calls.backtest(rule, start, end))
+
+    def suggest(self, asked: SuggestionRequest) -> Suggestion:
+        """The quietest level and duration that still catch all incidents."""
+        return self._client.request(alert_calls.suggest(asked))
 
     def silences(self) -> builtins.list[StoredSilence]:
         return self._client.all_pages(alert_calls.silences())
@@ -130,24 +134,22 @@ class AsyncAlerts:
         level: Level | None = None,
         server_id: int | None = None,
         threshold_id: int | None = None,
-        start: datetime | None = None,
-        end: datetime | None = None,
         limit: int = 200,
     ) -> list[Alert]:
-        """The newest alerts that match, at most `limit`; with a range those that were open within it."""
-        call = alert_calls.alerts(states, level, server_id, threshold_id, start, end)
+        """The newest alerts that match, at most `limit`."""
+        call = alert_calls.alerts(states, level, server_id, threshold_id)
         return (await self._client.request(call.page(None, limit))).items
 
     async def get(self, alert_id: int) -> AlertDetail:
         """An alert with its events."""
         return await self._client.request(alert_calls.alert(alert_id))
 
-    async def acknowledge(self, alert_id: int, comment: str = "") -> Alert:
+    async def acknowledge(self, alert_id: int, comment: str = "") -> AlertDetail:
         return await self._client.request(alert_calls.acknowledge(alert_id, comment))
 
-    async def resolve(self, alert_id: int, comment: str = "") -> Alert:
+    async def resolve(self, alert_id: int) -> AlertDetail:
         """End it by hand; it fires anew when its condition holds again."""
-        return await self._client.request(alert_calls.resolve(alert_id, comment))
+        return await self._client.request(alert_calls.resolve(alert_id))
 
     async def thresholds(self) -> builtins.list[StoredThreshold]:
         """Every rule, all pages."""
@@ -169,6 +171,10 @@ class AsyncAlerts:
     async def backtest(self, rule: Threshold | int, start: datetime, end: datetime) -> Backtest:
         """What a rule, stored (its id) or not, would have done between two moments."""
         return await self._client.request(alert_calls.backtest(rule, start, end))
+
+    async def suggest(self, asked: SuggestionRequest) -> Suggestion:
+        """The quietest level and duration that still catch all incidents."""
+        return await self._client.request(alert_calls.suggest(asked))
 
     async def silences(self) -> builtins.list[StoredSilence]:
         return await self._client.all_pages(alert_calls.silences())

@@ -60,10 +60,15 @@ class LiveViews:
 
     def __init__(self) -> None:
         self._streams: dict[str, Stream] = {}
+        self._companions: list[Stream] = []
         self._stops: dict[tuple[int, str], asyncio.Event] = {}
 
     def add(self, kind: str, stream: Stream) -> None:
         self._streams[kind] = stream
+
+    def add_companion(self, stream: Stream) -> None:
+        """A stream that runs beside every view, for what surrounds all pages."""
+        self._companions.append(stream)
 
     @property
     def active(self) -> int:
@@ -76,12 +81,13 @@ class LiveViews:
         key = (id(session), tab)
         if (earlier := self._stops.pop(key, None)) is not None:
             earlier.set()
-        if stream is None:
+        streams = [*self._companions, *([stream] if stream is not None else [])]
+        if not streams:
             return
         stop = self._stops[key] = asyncio.Event()
         push: Push = AnswerPush() if socket is None else SocketPush(socket)
+        running = [asyncio.create_task(_guarded(one, session, view, zone, push)) for one in streams]
         tasks: list[asyncio.Task[Any]] = [
-            asyncio.create_task(_guarded(stream, session, view, zone, push)),
             asyncio.create_task(stop.wait()),
             asyncio.create_task(session.ended.wait()),
         ]
@@ -89,14 +95,15 @@ class LiveViews:
             tasks.append(asyncio.create_task(_keep_alive(session, socket, push)))
         try:
             await asyncio.wait(
-                tasks[1:] if socket is not None else tasks,
+                # A plain request is answered when its view has nothing more to tell.
+                tasks if socket is not None else [*tasks, running[-1]],
                 return_when=asyncio.FIRST_COMPLETED,
                 timeout=None if socket is not None else ONE_SHOT_S,
             )
         finally:
-            for task in tasks:
+            for task in [*running, *tasks]:
                 task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await asyncio.gather(*running, *tasks, return_exceptions=True)
             if self._stops.get(key) is stop:
                 del self._stops[key]
 

@@ -37,3 +37,5 @@ class Page:
     navigation: str | None = None
     icon: str = "server"
     admin_only: bool = False
+    # The id of an element beside the title in the navigation, for a count that a stream pushes.
+    badge: str | None = None

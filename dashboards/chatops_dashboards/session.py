@@ -49,6 +49,11 @@ class Session:
     def is_admin(self) -> bool:
         return self.user.role == "admin"
 
+    @property
+    def may_act(self) -> bool:
+        """Operators and administrators; viewers look."""
+        return self.user.role in ("operator", "admin")
+
 
 class SessionStore:
     """Sessions by the hash of their id, so that a dump of the store holds nothing a cookie could carry."""

@@ -59,7 +59,11 @@ def shell_layout(pages: Sequence[Page]) -> Any:
 def _header(pages: Sequence[Page], session: Session) -> html.Div:
     links = [
         dcc.Link(
-            [icon(page.icon, 16), html.Span(page.title, className="nav-word")],
+            [
+                icon(page.icon, 16),
+                html.Span(page.title, className="nav-word"),
+                html.Span(id=page.badge) if page.badge else None,
+            ],
             href=page.navigation,
             className="nav-link",
             id={"type": "nav", "page": page.name},

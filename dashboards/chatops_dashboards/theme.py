@@ -20,6 +20,9 @@ OCHRE = "#9d8008"
 SLATE = "#748092"
 SERIES_COLOURS = (BLUE, ORANGE, TEAL, PURPLE, PINK, OCHRE, SLATE)
 
+# For charts, which know no CSS variables: visible on both grounds.
+LEVEL_COLOURS = {"warning": "#e08a00", "critical": "#d93a2f", "clear": "#2f9e68"}
+
 _METRIC_COLOURS = {
     "host.cpu_percent": BLUE,
     "host.cpu_user_percent": TEAL,

@@ -105,7 +105,8 @@
       markNavigation: (path, title) => {
         if (title) document.title = title;
         for (const link of document.querySelectorAll(".nav-link")) {
-          const on = link.getAttribute("href") === path;
+          const place = link.getAttribute("href");
+          const on = place === path || (place !== "/" && String(path).startsWith(place + "/"));
           if (on) link.setAttribute("aria-current", "page"); else link.removeAttribute("aria-current");
         }
         if (path !== shownPath) { shownPath = path; window.scrollTo(0, 0); }
@@ -119,7 +120,8 @@
         return tab;
       },
       rememberQuery: (query) => {
-        if (query) history.replaceState(history.state, "", location.pathname + "?" + new URLSearchParams(query));
+        const text = String(new URLSearchParams(query || {}));
+        if (query) history.replaceState(history.state, "", location.pathname + (text && "?" + text));
         return "";
       },
     },

@@ -64,6 +64,13 @@ def notice(children: Any, kind: str = "info") -> html.Div:
     )
 
 
+def explain(error: Exception) -> html.Div:
+    """A change that failed, as a notice."""
+    if isinstance(error, ApiError):
+        return notice(error.detail, "critical")
+    return notice("The backend does not answer; nothing was changed.", "critical")
+
+
 def while_loading(place_id: str, outline: Any, *, class_name: str = "", delay_ms: int = 200) -> dcc.Loading:
     """A place that a slow callback fills: its outline stands there until then."""
     target: Any = {place_id: "children"}

@@ -12,12 +12,11 @@ from dash import ALL, Dash, Input, Output, State, ctx, dcc, html, no_update
 from chatops_client import ApiError, BackendUnreachableError
 from chatops_dashboards.components.attributes import dashed
 from chatops_dashboards.components.icons import icon
-from chatops_dashboards.components.states import notice
+from chatops_dashboards.components.states import explain, notice
 from chatops_dashboards.components.status import moment_text
 from chatops_dashboards.components.tables import data_table
 from chatops_dashboards.live import LiveViews
 from chatops_dashboards.page import Page, PageContext
-from chatops_dashboards.pages.server.settings import explain
 from chatops_dashboards.session import Session, current_session, request_zone
 from chatops_dashboards.settings import DashboardSettings
 from chatops_protocol.resources import ROLES, Role, UpdateUserRequest, User

@@ -12,7 +12,7 @@ from chatops_client import ApiError, BackendUnreachableError
 from chatops_dashboards.components.attributes import dashed
 from chatops_dashboards.components.confirm import confirm_dialogue
 from chatops_dashboards.components.copyable import copyable
-from chatops_dashboards.components.states import notice
+from chatops_dashboards.components.states import explain, notice
 from chatops_dashboards.components.status import moment_text
 from chatops_dashboards.components.tables import data_table
 from chatops_dashboards.live import LiveViews
@@ -154,13 +154,6 @@ def event_table(events: Sequence[ConnectionEvent], now: datetime, zone: tzinfo) 
         caption="Connections, the newest first",
         hide_on_phone=(2,),
     )
-
-
-def explain(error: Exception) -> Any:
-    """A failed change as a notice."""
-    if isinstance(error, ApiError):
-        return notice(error.detail, "critical")
-    return notice("The backend does not answer; nothing was changed.", "critical")
 
 
 def register(app: Dash, views: LiveViews) -> None:
