@@ -60,8 +60,9 @@ class AlertHub:
         return sum(alert.state == "firing" and level in (None, alert.level) for alert in self.open.values())
 
     def of_server(self, server_id: int) -> frozenset[tuple[int, str]]:
-        """Alert and state of what is open on a server: differs when a mark of it would."""
-        return frozenset((a.id, a.state) for a in self.open.values() if a.server_id == server_id)
+        """Alert and level of what fires on a server: differs when a mark of it would."""
+        fired = (a for a in self.open.values() if a.server_id == server_id and a.state != "pending")
+        return frozenset((alert.id, alert.level) for alert in fired)
 
     async def take(self, state: AlertsState) -> None:
         """Bring in one message of ``/ws/alerts``."""

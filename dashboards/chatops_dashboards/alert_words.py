@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from chatops_dashboards.quantities import write_duration
+from chatops_dashboards.quantities import write_duration, write_quantity
 from chatops_dashboards.units import format_duration, format_value
 from chatops_protocol.alert_resources import Alert, AlertState, Bound, Comparison, Level, Threshold
 from chatops_protocol.catalog import find_metric
@@ -45,8 +45,17 @@ def value_text(value: float | None, metric: str | None) -> str:
 
 def bound_text(bound: Bound | None, metric: str | None) -> str:
     if isinstance(bound, tuple | list):
-        return f"{value_text(bound[0], metric)} to {value_text(bound[1], metric)}"
-    return value_text(bound, metric)
+        return f"{exact_text(bound[0], metric)} to {exact_text(bound[1], metric)}"
+    return exact_text(bound, metric)
+
+
+def exact_text(value: float | None, metric: str | None) -> str:
+    """What a person wrote into a rule, not rounded."""
+    unit = unit_of(metric)
+    if value is None or unit == "count":
+        return format_value(value, unit)
+    suffix = {"percent": " %", "per_second": "/s", "celsius": " °C"}.get(unit, "")
+    return write_quantity(value, unit) + suffix
 
 
 def labels_text(labels: Mapping[str, Any]) -> str:

@@ -17,7 +17,7 @@ KIND_WORDS = {
     "forecast": "Compares the value that the trend reaches. Says nothing while there is no clear trend.",
     "offline": "Fires when a server sends nothing.",
 }
-NO_DATA = {"ignore": "count as good", "keep": "change nothing", "fire": "fire"}
+NO_DATA = {"ignore": "are good", "keep": "as before", "fire": "fire"}
 AGAINST = {"3600": "an hour earlier", "86400": "a day earlier", "604800": "a week earlier"}
 WINDOWS = ("1 min", "5 min", "10 min", "15 min", "30 min", "1 h", "6 h", "1 d", "7 d")
 WAITS = ("0 s", "1 min", "5 min", "10 min", "30 min", "1 h")

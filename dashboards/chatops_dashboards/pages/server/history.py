@@ -13,10 +13,12 @@ from chatops_dashboards.browser import in_browser
 from chatops_dashboards.components.attributes import dashed
 from chatops_dashboards.components.icons import icon
 from chatops_dashboards.components.states import failure, loading_cards, while_loading
+from chatops_dashboards.figures.bands import Span, add_strip, spans_of_metrics
 from chatops_dashboards.figures.frame import GRAPH_CONFIG
 from chatops_dashboards.figures.history_chart import HEIGHT, MOST_SERIES, choose, describe, history_figure, series_name
 from chatops_dashboards.live import LiveViews
 from chatops_dashboards.moments import absolute, from_axis, zone_label
+from chatops_dashboards.pages.server.alert_marks import alerts_of
 from chatops_dashboards.pages.server.history_query import MOST_METRICS, PRESET_WORDS, HistoryQuery
 from chatops_dashboards.session import Session, current_session, request_zone
 from chatops_protocol.catalog import MEASUREMENTS, find_metric
@@ -137,25 +139,36 @@ async def charts(
         except (ApiError, BackendUnreachableError) as error:
             return error
 
-    answers = await asyncio.gather(*(fetch(metric) for metric in asked.metrics))
+    alerts, answers = await asyncio.gather(
+        alerts_of(session, server_id), asyncio.gather(*(fetch(metric) for metric in asked.metrics))
+    )
     names: dict[str, None] = {}
     panels = []
     for metric, answer in zip(asked.metrics, answers, strict=True):
         if isinstance(answer, MetricSeries):
             names |= {series_name(series.labels): None for series in answer.series if series.labels}
-            panels.append(panel(metric, answer, asked.series, start, end, zone))
+            spans = spans_of_metrics(alerts, (metric,))
+            panels.append(panel(metric, answer, asked.series, start, end, zone, spans))
         else:
             panels.append(html.Section(failure(answer, metric), className="panel"))
     return panels, sorted(names)
 
 
 def panel(
-    metric: str, answer: MetricSeries, shown: Sequence[str], start: datetime, end: datetime, zone: tzinfo
+    metric: str,
+    answer: MetricSeries,
+    shown: Sequence[str],
+    start: datetime,
+    end: datetime,
+    zone: tzinfo,
+    spans: Sequence[Span] = (),
 ) -> html.Section:
     found = find_metric(metric)
     description = found[1].description if found else ""
     has_data = any(value is not None for series in answer.series for value in series.avg)
     hidden = len(answer.series) - len(choose(answer, shown)) if not shown else 0
+    figure = history_figure(answer, start, end, zone, shown)
+    add_strip(figure, spans, start, end, zone)
     return html.Section(
         [
             html.Div(
@@ -169,7 +182,7 @@ def panel(
             ),
             dcc.Graph(
                 id={"type": "history-chart", "metric": metric},
-                figure=history_figure(answer, start, end, zone, shown),
+                figure=figure,
                 config=GRAPH_CONFIG,
                 style={"height": HEIGHT},
                 className="chart",

@@ -1,6 +1,7 @@
 """The live tab: charts that grow by push over a bounded window, filled first with the last minutes of history."""
 
 import asyncio
+from collections.abc import Mapping, Sequence
 from contextlib import aclosing
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any
@@ -10,10 +11,12 @@ from dash import Dash, Input, Output, State, dcc, html, no_update
 
 from chatops_client import ApiError, Latest
 from chatops_client.live import LinkState
+from chatops_dashboards.alert_hub import alert_hub
 from chatops_dashboards.components.attributes import dashed
 from chatops_dashboards.components.core_strip import core_strip
 from chatops_dashboards.components.icons import icon
 from chatops_dashboards.components.status import moment_text, status_badge
+from chatops_dashboards.figures.bands import add_strip, grow_strip, spans_of_metrics
 from chatops_dashboards.figures.frame import GRAPH_CONFIG
 from chatops_dashboards.figures.live_charts import (
     CHART_HEIGHT,
@@ -27,6 +30,7 @@ from chatops_dashboards.figures.live_charts import (
 )
 from chatops_dashboards.live import LiveViews, Push, View
 from chatops_dashboards.moments import absolute, from_unix
+from chatops_dashboards.pages.server.alert_marks import alerts_of
 from chatops_dashboards.pages.server.silence import with_silence
 from chatops_dashboards.session import Session, request_zone
 from chatops_dashboards.units import Scale, format_percent, format_value
@@ -35,6 +39,8 @@ from chatops_protocol.resources import Series
 
 HISTORY_POINTS = 180
 SILENCE_S = 12.0
+# Marks do not slide out of the window with the lines; the charts are drawn anew after this long.
+MARKS_LAST_S = 300.0
 METRICS = tuple(line.metric for chart in CHARTS for line in chart.lines)
 
 
@@ -118,12 +124,18 @@ async def _stream_until_reconnected(session: Session, view: View, zone: tzinfo, 
     busy = history.get("host.cpu_percent")
     interval = interval_of(busy.time if busy else ())
     previous = busy.time[-1].timestamp() if busy and busy.time else None
+    alerts = await alerts_of(session, server_id)
+    now = datetime.now(UTC)
+    growing: dict[str, list[int]] = {}
     for chart in CHARTS:
         scale = scales[chart.name]
         top = chart.top
         if chart.sized_by and (total := latest.measurements.get("host", {}).get(chart.sized_by)):
             top = total / scale.divisor
-        push(f"live-chart-{chart.name}", figure=live_figure(chart, history, scale, top, zone))
+        figure = live_figure(chart, history, scale, top, zone)
+        spans = spans_of_metrics(alerts, [line.metric for line in chart.lines])
+        growing[chart.name] = add_strip(figure, spans, now - timedelta(seconds=WINDOW_S), now, zone)
+        push(f"live-chart-{chart.name}", figure=figure)
     if latest.time is not None:
         _push_numbers(latest.measurements, push)
     push("live-note", children=live_note(latest, datetime.now(UTC), zone))
@@ -137,9 +149,15 @@ async def _stream_until_reconnected(session: Session, view: View, zone: tzinfo, 
             push("live-note", children=f"No live data from the backend since {since}; reconnecting…")
         links.append(state)
 
-    async with aclosing(with_silence(session.client.live_server(server_id, on_link), SILENCE_S)) as feed:
+    async with (
+        alert_hub(session).subscribed() as hub,
+        aclosing(with_silence(session.client.live_server(server_id, on_link), SILENCE_S)) as feed,
+    ):
+        marked, marks_end = hub.of_server(server_id), now + timedelta(seconds=MARKS_LAST_S)
         async for samples in feed:
             if "disconnected" in links and links[-1] == "connected":
+                return
+            if hub.of_server(server_id) != marked or (any(growing.values()) and datetime.now(UTC) > marks_end):
                 return
             if samples is None:
                 if links[-1:] == ["connected"]:
@@ -147,7 +165,7 @@ async def _stream_until_reconnected(session: Session, view: View, zone: tzinfo, 
                 continue
             if previous is not None and samples.collected_at <= previous:
                 continue
-            push_samples(samples, scales, previous, interval, zone, push)
+            push_samples(samples, scales, previous, interval, zone, push, growing)
             previous = samples.collected_at
             push("server-status", children=status_badge("online"))
             push("server-seen", children=moment_text(from_unix(samples.collected_at), datetime.now(UTC), zone))
@@ -175,13 +193,20 @@ def running_note(collected_at: float, zone: tzinfo) -> list[Any]:
 
 
 def push_samples(
-    samples: ServerSamples, scales: dict[str, Scale], previous: float | None, interval: float, zone: tzinfo, push: Push
+    samples: ServerSamples,
+    scales: dict[str, Scale],
+    previous: float | None,
+    interval: float,
+    zone: tzinfo,
+    push: Push,
+    growing: Mapping[str, Sequence[int]] = {},
 ) -> None:
     """One reading into charts, numbers and cores."""
     host = samples.measurements.get("host") or {}
     for chart in CHARTS:
         scale = scales[chart.name]
         added = extension(chart, host, samples.collected_at, previous, interval, scale, zone)
+        grow_strip(added, growing.get(chart.name, ()))
         push(f"live-chart-{chart.name}", extendData=added)
     _push_numbers(samples.measurements, push)
 
