@@ -1,15 +1,10 @@
 -- name: open_stream$
--- The last committed sequence of a spool, which is 0 when it is new.
-WITH opened AS (
-    INSERT INTO chatops.stream_marks (server_id, stream, last_sequence, received_at)
-    VALUES (:server_id, :stream, 0, now())
-    ON CONFLICT (server_id, stream) DO NOTHING
-    RETURNING last_sequence
-)
-SELECT last_sequence FROM opened
-UNION ALL
-SELECT last_sequence FROM chatops.stream_marks WHERE server_id = :server_id AND stream = :stream
-LIMIT 1;
+-- The last committed sequence of a spool, which is 0 when it is new. An update rather than nothing on conflict, since of
+-- two that open it at once the later would not see the row of the other.
+INSERT INTO chatops.stream_marks (server_id, stream, last_sequence, received_at)
+VALUES (:server_id, :stream, 0, now())
+ON CONFLICT (server_id, stream) DO UPDATE SET received_at = now()
+RETURNING last_sequence;
 
 -- name: advance_marks$
 -- Compare-and-set of many marks at once; returns how many still stood where expected.

@@ -19,6 +19,8 @@ async def check_edition(database: Database) -> None:
     if version is None:
         try:
             await database.execute("CREATE EXTENSION IF NOT EXISTS timescaledb")
+        except (asyncpg.UniqueViolationError, asyncpg.DuplicateObjectError):
+            pass  # another process created it at the same moment
         except (asyncpg.PostgresError, DatabaseUnavailableError) as error:
             # A server that did not preload the library ends the connection.
             raise DatabaseError(
