@@ -73,7 +73,7 @@ class RuleBook:
             except msgspec.MsgspecError as error:
                 self.broken[stored["id"]] = f"the stored rule cannot be read: {error}"
                 continue
-            rules.append(Rule(stored["id"], threshold, _bounds(threshold), stored["broken"]))
+            rules.append(Rule(stored["id"], threshold, bounds_for(threshold), stored["broken"]))
         self.by_id = {rule.id: rule for rule in rules}
         self.groups = tuple(_grouped(rules))
         self._version = version
@@ -115,7 +115,7 @@ def selected_servers(threshold: Threshold, servers: Iterable[Watched], by_tag: M
     return [server_id for server_id in threshold.server_ids or [] if server_id in known]
 
 
-def _bounds(threshold: Threshold) -> Bounds:
+def bounds_for(threshold: Threshold) -> Bounds:
     if threshold.kind == "offline":
         return Bounds("gt", None, float(threshold.window_s), None, threshold.for_s, threshold.clear_for_s, "keep")
     return bounds_of(threshold)

@@ -76,7 +76,7 @@ def silences(grid: pl.DataFrame, width_s: int, interval_s: float, before: int | 
     """Per row of a `dense` grid (with a column ``seen``, NULL in missing rows) the seconds since the end of the newest
     bucket; `before` is the end of the one before the grid. NULL until the first bucket."""
     end = pl.col("time") + width_s
-    newest = pl.when(pl.col("seen").is_not_null()).then(end).forward_fill().fill_null(before)
+    newest = pl.when(pl.col("seen").is_not_null()).then(end).forward_fill().fill_null(pl.lit(before, dtype=pl.Int64))
     return grid.select(value=counted_silence(end - newest, interval_s).cast(pl.Float64))["value"]
 
 

@@ -1,0 +1,140 @@
+"""Rules as they are kept: checked, stored, replaced, deleted. Called by the routes; evaluates nothing.
+
+A rule that changes what it watches, is switched off or deleted ends its open alerts, and those who were told of them
+hear of it: nothing else would.
+"""
+
+import asyncpg
+import msgspec
+from asyncpg import Record
+
+from chatops_backend.alerts.alert_acts import close_alerts_of
+from chatops_backend.alerts.rule_faults import Fault, faults_of
+from chatops_backend.alerts.watched_servers import servers_of
+from chatops_backend.database.interface import Database, Executor
+from chatops_backend.database.queries import load_queries
+from chatops_backend.metrics.statements import label_named
+from chatops_backend.problems import ProblemError, not_found
+from chatops_protocol.alert_resources import StoredThreshold, Threshold
+from chatops_protocol.catalog import find_metric
+
+# What a value of the rule is. Levels and durations are not among it: the state machine goes on with the new ones.
+_MEANING = ("kind", "metric", "labels", "aggregate", "window_s", "comparison", "against_s", "within_s")
+
+
+async def checked(database: Executor, rule: Threshold) -> Threshold:
+    """The rule as it is to be stored. Raises `ProblemError` 400 that names every field at fault and says what to do."""
+    faults = faults_of(rule)
+    queries = load_queries("alerts")
+    unknown = await queries.unknown_servers(database, server_ids=rule.server_ids or [])
+    if unknown:
+        faults.append(Fault("server_ids", f"there is no server {_listed(unknown)}; remove it"))
+    for field in ("channel_ids", "escalate_channel_ids"):
+        unknown = await queries.unknown_channels(database, channel_ids=getattr(rule, field))
+        if unknown:
+            faults.append(Fault(field, f"there is no channel {_listed(unknown)}; remove it"))
+    if faults:
+        raise ProblemError(
+            400,
+            "The rule is not valid",
+            "; ".join(f"`{fault.field}`: {fault.message}" for fault in faults) + ".",
+            extra=[{"message": fault.message, "key": fault.field, "source": "body"} for fault in faults],
+        )
+    return msgspec.structs.replace(
+        rule,
+        labels=await _canonical_labels(database, rule),
+        server_ids=list(dict.fromkeys(rule.server_ids)) if rule.server_ids is not None else None,
+        channel_ids=list(dict.fromkeys(rule.channel_ids)),
+        escalate_channel_ids=list(dict.fromkeys(rule.escalate_channel_ids)),
+    )
+
+
+async def list_thresholds(database: Database, after: int, count: int) -> list[StoredThreshold]:
+    rows = load_queries("alerts").list_thresholds(database, after=after, count=count)
+    return [_stored(row) async for row in rows]
+
+
+async def find_threshold(database: Database, threshold_id: int) -> StoredThreshold:
+    row = await load_queries("alerts").find_threshold(database, threshold_id=threshold_id)
+    if row is None:
+        raise not_found("rule", threshold_id)
+    return _stored(row)
+
+
+async def create_threshold(database: Database, rule: Threshold) -> StoredThreshold:
+    rule = await checked(database, rule)
+    row = await load_queries("alerts").create_threshold(
+        database, name=rule.name, definition=encoded(rule), enabled=rule.enabled
+    )
+    if row is None:
+        raise _name_taken(rule.name)
+    return _stored(row)
+
+
+async def replace_threshold(database: Database, threshold_id: int, rule: Threshold, actor: str) -> StoredThreshold:
+    queries = load_queries("alerts")
+    try:
+        async with database.transaction() as transaction:
+            definition = await queries.lock_threshold(transaction, threshold_id=threshold_id)
+            if definition is None:
+                raise not_found("rule", threshold_id)
+            rule = await checked(transaction, rule)
+            watched: set[int] = set()
+            if rule.enabled and _means_the_same(msgspec.json.decode(definition, type=Threshold), rule):
+                watched = {server.id for server in await servers_of(transaction, rule)}
+            await close_alerts_of(transaction, threshold_id, actor, "the rule was changed", but_of=watched)
+            row = await queries.update_threshold(
+                transaction,
+                threshold_id=threshold_id,
+                name=rule.name,
+                definition=encoded(rule),
+                enabled=rule.enabled,
+            )
+    except asyncpg.UniqueViolationError:
+        raise _name_taken(rule.name) from None
+    return _stored(row)
+
+
+async def delete_threshold(database: Database, threshold_id: int, actor: str) -> None:
+    queries = load_queries("alerts")
+    async with database.transaction() as transaction:
+        if await queries.lock_threshold(transaction, threshold_id=threshold_id) is None:
+            raise not_found("rule", threshold_id)
+        await close_alerts_of(transaction, threshold_id, actor, "the rule was deleted")
+        await queries.delete_threshold(transaction, threshold_id=threshold_id)
+
+
+def encoded(rule: Threshold) -> str:
+    return msgspec.json.encode(rule).decode()
+
+
+async def _canonical_labels(database: Executor, rule: Threshold) -> dict[str, str]:
+    found = find_metric(rule.metric or "")
+    labels = dict(rule.labels)
+    for name, text in rule.labels.items():
+        label = label_named(found[0], name) if found is not None else None
+        if label is not None and label.type == "jsonb":
+            labels[name] = await load_queries("alerts").canonical_json(database, text=text)
+    return labels
+
+
+def _means_the_same(before: Threshold, after: Threshold) -> bool:
+    return all(getattr(before, field) == getattr(after, field) for field in _MEANING)
+
+
+def _stored(row: Record) -> StoredThreshold:
+    return StoredThreshold(
+        id=row["id"],
+        threshold=msgspec.json.decode(row["definition"], type=Threshold),
+        created_at=row["created_at"],
+        updated_at=row["updated_at"],
+        broken=row["broken"],
+    )
+
+
+def _listed(ids: list[int]) -> str:
+    return ", ".join(map(str, ids[:10]))
+
+
+def _name_taken(name: str) -> ProblemError:
+    return ProblemError(409, "Name taken", f"There is a rule {name} already; choose another name.")

@@ -1,0 +1,28 @@
+"""Rules as the API takes them, and the alerts' routes on the session's database."""
+
+import secrets
+from typing import Any
+
+from litestar import Litestar, Router
+
+from chatops_backend.alerts import alert_routes, rule_routes
+
+
+def rule(**changes: Any) -> dict[str, Any]:
+    """A good rule in JSON; a change to None takes a field away."""
+    whole = {
+        "name": f"rule {secrets.token_hex(6)}",
+        "metric": "host.cpu_percent",
+        "all_servers": True,
+        "warning": 80,
+        "critical": 95,
+        "clear": 70,
+        "for_s": 300,
+    } | changes
+    return {name: value for name, value in whole.items() if value is not None}
+
+
+def alerts_app(build_app: Any, database: Any, settings: Any) -> Litestar:
+    handlers = [*alert_routes.handlers, *rule_routes.handlers]
+    app: Litestar = build_app(database, settings, handlers=(Router("/alerts", route_handlers=handlers),))
+    return app
