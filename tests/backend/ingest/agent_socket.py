@@ -10,7 +10,6 @@ from typing import Any
 
 import httpx
 import msgspec
-from tests.stack import Backend
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
@@ -23,6 +22,7 @@ from chatops_protocol.agent_messages import (
     decode_to_agent_json,
     decode_to_agent_msgpack,
 )
+from tests.stack import Backend
 
 WITHIN_S = 20.0
 LAYOUT: Layout = {"host": ["cpu_percent", "load_1m"], "cpu": ["core", "cpu_percent"]}

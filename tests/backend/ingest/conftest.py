@@ -4,6 +4,7 @@ import secrets
 from collections.abc import AsyncIterator, Callable
 
 import pytest
+
 from tests.conftest import NewSettings
 from tests.stack import Backend, running_backend
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import msgspec
+
 from benchmarks.simulated_agents import frame
 from tests.backend.ingest.agent_socket import authenticate, encode_json, encode_msgpack, samples
 

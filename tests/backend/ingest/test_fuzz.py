@@ -9,11 +9,11 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from tests.backend.ingest.agent_socket import authenticate, new_stream, opened, samples, stored_values, welcomed
-from tests.backend.ingest.hostile_messages import Message, messages
 from websockets.exceptions import ConnectionClosed
 
 from chatops_protocol.agent_messages import Authenticate, decode_from_agent_json, decode_from_agent_msgpack
+from tests.backend.ingest.agent_socket import authenticate, new_stream, opened, samples, stored_values, welcomed
+from tests.backend.ingest.hostile_messages import Message, messages
 
 pytestmark = pytest.mark.anyio
 

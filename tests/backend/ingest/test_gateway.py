@@ -8,6 +8,9 @@ import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from websockets.exceptions import ConnectionClosed
+
+from chatops_protocol.agent_messages import MAX_FRAME_BYTES, RowsRefused
 from tests.backend.ingest.agent_socket import (
     authenticate,
     encode_json,
@@ -19,9 +22,6 @@ from tests.backend.ingest.agent_socket import (
     stored_values,
     welcomed,
 )
-from websockets.exceptions import ConnectionClosed
-
-from chatops_protocol.agent_messages import MAX_FRAME_BYTES, RowsRefused
 
 pytestmark = pytest.mark.anyio
 
