@@ -21,23 +21,28 @@ def level_badge(level: Level, state: AlertState = "firing") -> html.Span:
 
 
 def state_badge(alert: Alert) -> html.Span:
-    """The state's word, and why nobody is told of it when that is so."""
+    """The state's word, who looks after it, and the marks."""
     parts: list[Any] = [html.Span(STATE_WORDS[alert.state], className=f"alert-state alert-state-{alert.state}")]
     if alert.acknowledged_by and alert.state == "acknowledged":
         parts.append(html.Span(f"by {alert.acknowledged_by}", className="dim small breakable"))
+    return html.Span([*parts, *marks(alert)], className="alert-marks")
+
+
+def marks(alert: Alert) -> list[Any]:
+    """Why nobody is told of it, when that is so."""
+    found: list[Any] = []
     if alert.silenced:
-        parts.append(html.Span("silenced", className="tag", title="A silence matches: nobody is notified"))
+        found.append(html.Span("silenced", className="tag", title="A silence matches: nobody is notified"))
     if alert.held_back_by is not None:
-        parts.append(
-            dcc.Link(
-                "held back",
-                href=f"/alerts/{alert.held_back_by}",
+        found.append(
+            html.Span(
+                dcc.Link("held back", href=f"/alerts/{alert.held_back_by}"),
                 className="tag",
                 title="Another alert of this server explains it: nobody is notified of this one",
             )
         )
     if alert.learned_at is not None:
-        parts.append(
+        found.append(
             html.Span("learned late", className="tag", title="The readings came late; it never notifies for the past")
         )
-    return html.Span(parts, className="alert-marks")
+    return found

@@ -7,7 +7,7 @@ import dash_mantine_components as dmc
 from dash import dcc, html
 
 from chatops_dashboards.alert_words import alert_value, labels_text
-from chatops_dashboards.components.alert_status import level_badge, state_badge
+from chatops_dashboards.components.alert_status import level_badge, marks, state_badge
 from chatops_dashboards.components.attributes import dashed
 from chatops_dashboards.components.status import moment_text
 from chatops_dashboards.units import format_duration
@@ -80,7 +80,7 @@ def over_cells(alert: Alert, now: datetime, zone: tzinfo) -> list[html.Td]:
         html.Td(html.Span(alert_value(alert), className="numeric breakable")),
         html.Td(moment_text(began, now, zone, "–")),
         html.Td(moment_text(alert.resolved_at, now, zone, "–")),
-        html.Td(html.Span(lasted(alert), className="numeric")),
+        html.Td(html.Span([html.Span(lasted(alert), className="numeric"), *marks(alert)], className="alert-marks")),
     ]
 
 

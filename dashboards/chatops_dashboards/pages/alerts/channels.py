@@ -11,6 +11,7 @@ from dash import ALL, Dash, Input, Output, State, ctx, dcc, html, no_update
 from chatops_client import ApiError, BackendUnreachableError
 from chatops_dashboards.components.alert_navigation import places
 from chatops_dashboards.components.attributes import dashed
+from chatops_dashboards.components.confirm import confirm_dialogue
 from chatops_dashboards.components.icons import icon
 from chatops_dashboards.components.states import empty, explain, notice
 from chatops_dashboards.components.status import moment_text
@@ -40,12 +41,20 @@ async def layout(context: PageContext) -> Any:
                 className="page-head",
             ),
             places("/alerts/channels"),
-            html.Div(id="channels-message"),
+            html.Div(id="channels-message", className="page-message"),
             html.Div(await channel_table(context.session, context.zone), id="channels-table"),
             _dialogue() if admin else None,
+            confirm_dialogue(
+                "channels-delete",
+                "Delete channel",
+                "This forgets its address, which cannot be read again. Rules that name it keep it from being deleted.",
+                "Delete",
+            )
+            if admin
+            else None,
+            dcc.Store(id="channels-delete-asked"),
             dcc.Store(id="live-view", data={"kind": "idle"}),
-        ],
-        className="stack",
+        ]
     )
 
 
@@ -198,11 +207,10 @@ def register(app: Dash, views: LiveViews, settings: DashboardSettings) -> None:
         Output("channels-message", "children", allow_duplicate=True),
         Input({"type": "channel-enabled", "channel": ALL}, "checked"),
         Input({"type": "channel-test", "channel": ALL}, "n_clicks"),
-        Input({"type": "channel-delete", "channel": ALL}, "n_clicks"),
         running=[(Output("channels-table", "className"), "busy", "")],
         prevent_initial_call=True,
     )
-    async def act(_checked: list[bool], _tests: list[int | None], _deletes: list[int | None]) -> Any:
+    async def act(_checked: list[bool], _tests: list[int | None]) -> Any:
         asked = ctx.triggered_id
         value = ctx.triggered[0]["value"] if ctx.triggered else None
         if not isinstance(asked, dict) or value is None:
@@ -215,9 +223,6 @@ def register(app: Dash, views: LiveViews, settings: DashboardSettings) -> None:
                     f"{'Delivered' if tried.delivered else 'Not delivered'}: {tried.detail}",
                     "info" if tried.delivered else "critical",
                 )
-            elif asked["type"] == "channel-delete":
-                await session.client.alerts.delete_channel(channel_id)
-                message = notice("The channel is deleted.")
             else:
                 known = {channel.id: channel for channel in await session.client.alerts.channels()}
                 if channel_id not in known or known[channel_id].enabled == bool(value):
@@ -229,6 +234,41 @@ def register(app: Dash, views: LiveViews, settings: DashboardSettings) -> None:
         except (ApiError, BackendUnreachableError) as error:
             return no_update, explain(error)
         return table, message
+
+    @app.callback(
+        Output("channels-delete", "opened"),
+        Output("channels-delete-asked", "data"),
+        Output("channels-delete-message", "children"),
+        Input({"type": "channel-delete", "channel": ALL}, "n_clicks"),
+        Input("channels-delete-cancel", "n_clicks"),
+        prevent_initial_call=True,
+    )
+    def ask_deletion(_asked: list[int | None], _cancel: int | None) -> Any:
+        if not ctx.triggered or not ctx.triggered[0]["value"]:
+            return no_update, no_update, no_update
+        asked = ctx.triggered_id
+        return (True, int(asked["channel"]), None) if isinstance(asked, dict) else (False, no_update, no_update)
+
+    @app.callback(
+        Output("channels-table", "children", allow_duplicate=True),
+        Output("channels-delete", "opened", allow_duplicate=True),
+        Output("channels-delete-message", "children", allow_duplicate=True),
+        Output("channels-message", "children", allow_duplicate=True),
+        Input("channels-delete-confirm", "n_clicks"),
+        State("channels-delete-asked", "data"),
+        running=[(Output("channels-delete-confirm", "loading"), True, False)],
+        prevent_initial_call=True,
+    )
+    async def delete(clicks: int | None, channel_id: int | None) -> Any:
+        if not clicks or channel_id is None:
+            return (no_update,) * 4
+        session = current_session()
+        try:
+            await session.client.alerts.delete_channel(int(channel_id))
+            table = await channel_table(session, request_zone())
+        except (ApiError, BackendUnreachableError) as error:
+            return no_update, no_update, explain(error), no_update
+        return table, False, None, notice("The channel is deleted.")
 
 
 PAGE = Page(

@@ -54,13 +54,12 @@ async def layout(context: PageContext) -> Any:
                 className="crumb",
             ),
             html.Div(await summary(context.session, detail.alert, detail.events, context.zone), id="alert-summary"),
-            html.Div(id="alert-action-message"),
+            html.Div(id="alert-action-message", className="page-message"),
             html.Div(loading_cards(1, HEIGHT), id="alert-chart-place"),
             dcc.Store(id="alert-id", data=alert_id),
             dcc.Store(id="live-view", data={"kind": "alert", "alert_id": alert_id}),
             alert_actions.dialogue() if context.session.may_act else None,
-        ],
-        className="stack",
+        ]
     )
 
 

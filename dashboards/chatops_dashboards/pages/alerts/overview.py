@@ -29,6 +29,7 @@ FILTERS = ("level", "state", "server")
 FIRST_STATE_S = 4.0
 COLLECT_S = 0.25
 RECENT = 20
+EPOCH = from_unix(0)
 OPEN_STATES = {"firing": "Firing", "acknowledged": "Acknowledged", "pending": "Pending"}
 
 
@@ -58,7 +59,7 @@ async def layout(context: PageContext) -> Any:
                 ],
                 className="toolbar",
             ),
-            html.Div(id="alert-action-message"),
+            html.Div(id="alert-action-message", className="page-message"),
             html.Div(loading_cards(3, 80), id="alerts-body"),
             None
             if context.session.may_act
@@ -129,8 +130,10 @@ async def sections(session: Session, hub: AlertHub, filters: Mapping[str, str], 
             states=["resolved"],
             level=_level(filters.get("level")),
             server_id=int(server) if server and server.isdecimal() else None,
-            limit=RECENT,
+            limit=5 * RECENT,
         )
+        # The API orders by when they began.
+        over = sorted(over, key=lambda alert: alert.resolved_at or EPOCH, reverse=True)[:RECENT]
         if over:
             parts.append(
                 _section("Recently resolved", over_table(over, now, zone, caption="The alerts that ended last"))

@@ -40,11 +40,10 @@ async def layout(context: PageContext) -> Any:
                 className="page-head",
             ),
             places("/alerts/rules"),
-            html.Div(id="rules-message"),
+            html.Div(id="rules-message", className="page-message"),
             html.Div(await rule_table(context.session), id="rules-table"),
             dcc.Store(id="live-view", data={"kind": "idle"}),
-        ],
-        className="stack",
+        ]
     )
 
 

@@ -40,7 +40,7 @@ async def layout(context: PageContext) -> Any:
                 className="page-head",
             ),
             places("/alerts/silences"),
-            html.Div(id="silences-message"),
+            html.Div(id="silences-message", className="page-message"),
             html.Div(await silence_table(session, context.zone), id="silences-table"),
             _dialogue(
                 {rule.id: rule.threshold.name for rule in rules},
@@ -51,8 +51,7 @@ async def layout(context: PageContext) -> Any:
             if may_act
             else None,
             dcc.Store(id="live-view", data={"kind": "idle"}),
-        ],
-        className="stack",
+        ]
     )
 
 
@@ -75,7 +74,7 @@ def _dialogue(rules: Mapping[int, str], servers: Mapping[int, str], tags: Sequen
                 dmc.Select(id="silences-rule", label="Rule", data=choices(rules), **anything),
                 dmc.Select(id="silences-server", label="Server", data=choices(servers), **anything),
                 dmc.Select(id="silences-tag", label="Servers with the tag", data=list(tags), **anything),
-                dmc.Group([moment("start", "From"), moment("end", "To")], grow=True),
+                dmc.SimpleGrid([moment("start", "From"), moment("end", "To")], cols={"base": 1, "xs": 2}),
                 html.Span(f"Times in {zone_label(zone, datetime.now(UTC))}", className="dim small"),
                 dmc.Select(
                     id="silences-recurrence",
@@ -84,6 +83,7 @@ def _dialogue(rules: Mapping[int, str], servers: Mapping[int, str], tags: Sequen
                     allowDeselect=False,
                     data=[{"value": key, "label": word} for key, word in RECURRENCES.items()],
                 ),
+                dmc.TextInput(id="silences-comment", label="Comment"),
                 html.Div(id="silences-error"),
                 dmc.Group([dmc.Button("Silence", id="silences-submit")], justify="flex-end"),
             ]
