@@ -20,6 +20,14 @@ from chatops_backend.accounts.access import allow_anyone, require_access, verify
 from chatops_backend.accounts.service import STATE_KEY as ACCOUNTS
 from chatops_backend.accounts.service import create_account_service, provide_accounts
 from chatops_backend.agent_wheel import routes as agent_wheel_routes
+from chatops_backend.alerts import routes as alert_routes
+from chatops_backend.alerts.evaluator import Evaluator
+from chatops_backend.alerts.heartbeat import Heartbeat
+from chatops_backend.alerts.notifier import Notifier
+from chatops_backend.alerts.outbox import enqueue
+from chatops_backend.alerts.pictures import AlertPictures
+from chatops_backend.alerts.reminders import Reminders
+from chatops_backend.alerts.transports.sender import create_sender
 from chatops_backend.database.interface import Database
 from chatops_backend.database.job_runner import JobRunner
 from chatops_backend.ingest import routes as ingest_routes
@@ -27,6 +35,7 @@ from chatops_backend.ingest.frame import Frame
 from chatops_backend.ingest.gateway import Gateway
 from chatops_backend.ingest.writer import Writer
 from chatops_backend.live import routes as live_routes
+from chatops_backend.live.alerts import AlertsBoard
 from chatops_backend.live.fleet import FleetBoard
 from chatops_backend.live.hub import Hub
 from chatops_backend.metrics import routes as metrics_routes
@@ -60,6 +69,16 @@ def create_app(
     tasks = {"writer": writer.run, "key watch": gateway.watch_keys, "fleet board": board.run}
     if not database.runs_policies:
         tasks["job runner"] = JobRunner(database).run
+    alerts_board, sender, wake = AlertsBoard(database), create_sender(settings), asyncio.Event()
+    evaluator, metric_reader = Evaluator(database, enqueue), MetricReader(database)
+    tasks |= {
+        "evaluator": evaluator.run,
+        "notifier": Notifier(database, settings, sender, wake=wake, pictures=AlertPictures(metric_reader)).run,
+        "reminders": Reminders(database, wake).run,
+        "alerts board": alerts_board.run,
+    }
+    if settings.heartbeat_url is not None:
+        tasks["heartbeat"] = Heartbeat(settings.heartbeat_url, evaluator.healthy).run
 
     @contextlib.asynccontextmanager
     async def run_tasks(_: Litestar) -> AsyncIterator[None]:
@@ -75,6 +94,7 @@ def create_app(
                     *account_routes.route_handlers,
                     *server_routes.route_handlers,
                     *metrics_routes.route_handlers,
+                    *alert_routes.route_handlers,
                     *live_routes.route_handlers,
                     *ingest_routes.route_handlers,
                     *agent_wheel_routes.route_handlers,
@@ -89,7 +109,9 @@ def create_app(
             "hub": _provide(hub),
             "board": _provide(board),
             "gateway": _provide(gateway),
-            "metric_reader": _provide(MetricReader(database)),
+            "metric_reader": _provide(metric_reader),
+            "sender": _provide(sender),
+            "alerts_board": _provide(alerts_board),
         },
         state=State({ACCOUNTS: accounts, KEY_REVOCATIONS: revocations}),
         guards=[require_access],

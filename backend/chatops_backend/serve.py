@@ -10,6 +10,7 @@ from collections.abc import Iterator
 import uvicorn
 
 from chatops_backend.accounts.first_run import ensure_first_administrator
+from chatops_backend.alerts.starting_set import ensure_starting_set
 from chatops_backend.app import create_app
 from chatops_backend.database.migrations import migrate
 from chatops_backend.database.open import open_database
@@ -30,6 +31,7 @@ async def serve(settings: Settings) -> None:
     with contextlib.closing(listen(settings.host, settings.port)) as listener:
         async with open_database(settings) as database:
             await migrate(database, report=lambda line: log.info("applying %s", line))
+            await ensure_starting_set(database)
             password = await ensure_first_administrator(database, settings)
             if password is not None:
                 # To the terminal, not into a log that is kept.

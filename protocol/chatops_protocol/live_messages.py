@@ -1,7 +1,8 @@
 """Messages on the WebSockets for people: ``/ws/metrics/{server_id}``, ``/ws/fleet`` and ``/ws/alerts``. Text, JSON.
 
-The person's client speaks first (`AuthenticatePerson`), within 5 s; the server then sends the newest state at once and
-each newer one as it is committed. A reader that is too slow gets the newest state, never a queue of old ones.
+The person's client speaks first (`AuthenticatePerson`), within 5 s. The fleet's and the alerts' sockets then send the
+whole state at once and what changes after it, a server's socket each collection as it is committed. A reader that is
+too slow gets the newest state, never a queue of old ones.
 """
 
 from typing import Any

@@ -85,3 +85,27 @@ SELECT alert.server_id, min(alert.id) AS alert_id
   JOIN chatops.thresholds AS rule ON rule.id = alert.threshold_id
  WHERE alert.state IN ('firing', 'acknowledged') AND rule.definition ->> 'kind' = 'offline'
  GROUP BY alert.server_id;
+
+-- name: next_late_readings^
+-- One server whose late readings have all come, as far as can be told: nothing late for :quiet_s seconds.
+SELECT server_id, oldest, newest, noted_at
+  FROM chatops.late_readings
+ WHERE noted_at < now() - make_interval(secs => :quiet_s::float8)
+ ORDER BY noted_at
+ LIMIT 1;
+
+-- name: forget_late_readings!
+-- The stretch was replayed, unless more came meanwhile.
+DELETE FROM chatops.late_readings WHERE server_id = :server_id AND noted_at = :noted_at;
+
+-- name: record_late_alert$
+-- An alert that would have fired and is over: stored once, and not where an alert of that time exists.
+INSERT INTO chatops.alerts (threshold_id, server_id, labels, state, level, value, bound, window_s, started_at,
+                            resolved_at, learned_at)
+SELECT :threshold_id, :server_id, :labels::jsonb, 'resolved', :level, :value, :bound::jsonb, :window_s,
+       :started_at::timestamptz, :resolved_at::timestamptz, :learned_at::timestamptz
+ WHERE NOT EXISTS (
+       SELECT FROM chatops.alerts
+        WHERE threshold_id = :threshold_id AND server_id = :server_id AND labels = :labels::jsonb
+          AND started_at <= :resolved_at::timestamptz AND (resolved_at IS NULL OR resolved_at >= :started_at::timestamptz))
+RETURNING id;

@@ -9,7 +9,7 @@ import contextlib
 import logging
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from datetime import UTC, datetime
 
 import asyncpg
@@ -19,6 +19,7 @@ from msgspec import Struct
 from prometheus_client import Counter, Gauge, Histogram
 
 from chatops_backend.alerts.group_values import read_group
+from chatops_backend.alerts.late import replay_late_readings
 from chatops_backend.alerts.rule_book import Group, Rule, RuleBook, Watched, bound_columns, breach_of, selected_servers
 from chatops_backend.alerts.series_values import UnknownMetricError
 from chatops_backend.alerts.state_machine import OK, SeriesState, step
@@ -76,13 +77,20 @@ class Evaluator:
                 began = time.monotonic()
                 try:
                     if await self._lease.hold():
-                        await self.evaluate(self._clock())
+                        at = self._clock()
+                        await self.evaluate(at)
+                        await replay_late_readings(self._database, self.rules, at)
                 except (DatabaseUnavailableError, asyncpg.PostgresError) as error:
                     log.warning("rules were not evaluated: %s", error)
                 await asyncio.sleep(max(0.0, self._tick_s - (time.monotonic() - began)))
         finally:
             with contextlib.suppress(DatabaseUnavailableError, asyncpg.PostgresError):
                 await self._lease.give_up()
+
+    @property
+    def rules(self) -> Collection[Rule]:
+        """The rules as the last evaluation knew them."""
+        return self._book.by_id.values()
 
     def healthy(self) -> bool:
         """Whether rules were evaluated here lately: what the heartbeat vouches for."""

@@ -143,7 +143,7 @@ def _encoded_bound(change: Change, level: Level) -> str:
 
 def _told(change: Change, alert_id: int) -> AlertChange:
     happened = change.transition
-    if happened is None:
+    if happened is None or happened.kind == "pending" or happened.kind == "cancelled":
         raise ValueError("no transition to tell of")
     over = happened.kind == "resolved"
     untold = change.before is not None and change.before.untold

@@ -139,7 +139,7 @@ class EmbeddedProcess:
             backoff = min(MAX_BACKOFF_S, backoff * 2 or 0.5)
             try:
                 await self._launch()
-            except DatabaseError as error:
+            except (DatabaseError, OSError) as error:
                 log.error("%s", error)  # noqa: TRY400 - the message says it all
             else:
                 log.info("the embedded database answers again")

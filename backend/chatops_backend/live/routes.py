@@ -1,4 +1,4 @@
-"""``/ws/metrics/{server_id}`` and ``/ws/fleet``: the newest state, pushed as it is committed.
+"""``/ws/metrics/{server_id}``, ``/ws/fleet`` and ``/ws/alerts``: the newest state, pushed as it is committed.
 
 The guard has accepted and authenticated the socket; the session is watched while it is open.
 """
@@ -18,6 +18,7 @@ from chatops_backend.accounts.service import AccountService
 from chatops_backend.accounts.sockets import Socket, serve_while_session_lives
 from chatops_backend.database.interface import Database, DatabaseUnavailableError
 from chatops_backend.database.queries import load_queries
+from chatops_backend.live.alerts import AlertsBoard
 from chatops_backend.live.fleet import FleetBoard
 from chatops_backend.live.hub import Hub
 from chatops_protocol.live_messages import CLOSE_NOT_FOUND
@@ -76,6 +77,18 @@ def _database_needed() -> Iterator[None]:
         raise WebSocketException(detail="the database is not available", code=CLOSE_TRY_AGAIN_LATER) from None
 
 
+@websocket("/alerts", opt=allow_person_socket("viewer"))
+async def alerts_socket(
+    socket: Socket, alerts_board: NamedDependency[AlertsBoard], accounts: NamedDependency[AccountService]
+) -> None:
+    watcher = await alerts_board.watch()
+    try:
+        with open_sockets.labels("alerts").track_inprogress():
+            await serve_while_session_lives(socket, accounts, _push(socket, watcher.messages()))
+    finally:
+        alerts_board.unwatch(watcher)
+
+
 async def _push(socket: Socket, messages: AsyncIterator[bytes]) -> None:
     """Send until the reader leaves or stops reading. What it sends is not looked at, but noticed when it ends."""
     receiving = asyncio.create_task(_until_disconnected(socket))
@@ -108,6 +121,6 @@ async def _until_disconnected(socket: Socket) -> None:
 route_handlers = [
     Router(
         "/ws",
-        route_handlers=[server_socket, fleet_socket],
+        route_handlers=[server_socket, fleet_socket, alerts_socket],
     )
 ]

@@ -59,10 +59,32 @@ ACCESS = {
     "GET /api/v1/metrics/{server_id:int}/latest": "viewer",
     "GET /api/v1/metrics/{server_id:int}/history": "viewer",
     "GET /api/v1/metrics/query": "viewer",
+    "GET /api/v1/alerts": "viewer",
+    "GET /api/v1/alerts/{alert_id:int}": "viewer",
+    "POST /api/v1/alerts/{alert_id:int}/acknowledge": "operator",
+    "POST /api/v1/alerts/{alert_id:int}/resolve": "operator",
+    "GET /api/v1/alerts/thresholds": "viewer",
+    "POST /api/v1/alerts/thresholds": "operator",
+    "GET /api/v1/alerts/thresholds/{threshold_id:int}": "viewer",
+    "PUT /api/v1/alerts/thresholds/{threshold_id:int}": "operator",
+    "DELETE /api/v1/alerts/thresholds/{threshold_id:int}": "operator",
+    "POST /api/v1/alerts/thresholds/backtest": "viewer",
+    "POST /api/v1/alerts/thresholds/suggest": "viewer",
+    "GET /api/v1/alerts/channels": "viewer",
+    "POST /api/v1/alerts/channels": "admin",
+    "GET /api/v1/alerts/channels/{channel_id:int}": "viewer",
+    "PUT /api/v1/alerts/channels/{channel_id:int}": "admin",
+    "PATCH /api/v1/alerts/channels/{channel_id:int}": "admin",
+    "DELETE /api/v1/alerts/channels/{channel_id:int}": "admin",
+    "POST /api/v1/alerts/channels/{channel_id:int}/test": "admin",
+    "GET /api/v1/alerts/silences": "viewer",
+    "POST /api/v1/alerts/silences": "operator",
+    "DELETE /api/v1/alerts/silences/{silence_id:int}": "operator",
     "GET /api/v1/agent/wheel": "anyone",
     "GET /api/v1/agent/wheel/{filename:str}": "anyone",
     "WEBSOCKET /api/v1/ws/metrics/{server_id:int}": "viewer",
     "WEBSOCKET /api/v1/ws/fleet": "viewer",
+    "WEBSOCKET /api/v1/ws/alerts": "viewer",
     "WEBSOCKET /api/v1/agents/ws": "agent",
     "GET /health": "anyone",
     "GET /ready": "anyone",
@@ -73,7 +95,10 @@ ACCESS = {
 }
 SOCKETS = [route.split()[1] for route, access in ACCESS.items() if route.startswith("WEBSOCKET") and access != "agent"]
 # An id that nothing has: what is let in finds nothing and does no harm.
-FILLED = {"{user_id:int}", "{server_id:int}", "{key_id:int}"}
+FILLED = {
+    f"{{{name}:int}}"
+    for name in ("user_id", "server_id", "key_id", "alert_id", "threshold_id", "channel_id", "silence_id")
+}
 
 
 def fill(path: str) -> str:

@@ -8,6 +8,7 @@ from chatops_backend.database.interface import Database
 from chatops_backend.database.open import open_database
 from chatops_backend.settings import Settings
 from tests.backend.alerts.alerting import Alerting
+from tests.backend.alerts.fleet import Fleet
 from tests.backend.alerts.sinks import HttpSink, SmtpSink, running
 from tests.conftest import NewSettings
 
@@ -41,3 +42,10 @@ async def sink() -> AsyncIterator[HttpSink]:
 async def mailbox() -> AsyncIterator[SmtpSink]:
     async with running(SmtpSink()) as started:
         yield started
+
+
+@pytest.fixture
+async def fleet(new_settings: NewSettings) -> AsyncIterator[Fleet]:
+    """Servers, rules and readings in a database of their own."""
+    async with open_database(await new_settings()) as database:
+        yield Fleet(database)

@@ -1,90 +1,17 @@
 """Rules over real roll-ups: what fires, what is stored with it, and that two backends never fire twice."""
 
 import asyncio
-import secrets
-from collections.abc import AsyncIterator, Sequence
-from datetime import UTC, datetime, timedelta
-from typing import Any
+from datetime import timedelta
 
 import msgspec
 import pytest
 
 from chatops_backend.alerts.evaluator import Evaluator
-from chatops_backend.alerts.alert_change import AlertChange
-from chatops_backend.database.interface import Database, Transaction
+from chatops_backend.alerts.late import replay_late_readings
 from chatops_backend.database.lease import Lease
-from chatops_backend.database.open import open_database
-from chatops_protocol.alert_resources import Threshold
+from tests.backend.alerts.fleet import Fleet
 
 pytestmark = pytest.mark.anyio
-
-
-class Told:
-    """What would be notified, in place of the outbox."""
-
-    def __init__(self) -> None:
-        self.changes: list[AlertChange] = []
-
-    async def __call__(self, transaction: Transaction, changes: Sequence[AlertChange]) -> None:
-        assert await transaction.fetchval("SELECT 1") == 1
-        self.changes += changes
-
-    def kinds(self) -> list[str]:
-        return [change.transition for change in self.changes if change.notify]
-
-
-class Fleet:
-    def __init__(self, database: Database) -> None:
-        self.database = database
-        self.now = datetime.now(UTC).replace(second=0, microsecond=0)
-        self.told = Told()
-        self.evaluator = Evaluator(database, self.told)
-
-    async def server(self, *tags: str, seen_ago_s: float | None = 1.0) -> int:
-        server_id: int = await self.database.fetchval(
-            "INSERT INTO chatops.servers (name, tags) VALUES ($1, $2) RETURNING id", secrets.token_hex(8), list(tags)
-        )
-        if seen_ago_s is not None:
-            await self.seen(server_id, seen_ago_s)
-        return server_id
-
-    async def seen(self, server_id: int, ago_s: float) -> None:
-        await self.database.execute(
-            "INSERT INTO chatops.stream_marks (server_id, stream, last_sequence, received_at) VALUES ($1, 's', 1, $2) "
-            "ON CONFLICT (server_id, stream) DO UPDATE SET received_at = excluded.received_at",
-            server_id,
-            self.now - timedelta(seconds=ago_s),
-        )
-
-    async def rule(self, **definition: Any) -> int:
-        threshold = Threshold(**({"name": secrets.token_hex(8), "metric": "host.cpu_percent"} | definition))
-        rule_id: int = await self.database.fetchval(
-            "INSERT INTO chatops.thresholds (name, definition) VALUES ($1, $2::jsonb) RETURNING id",
-            threshold.name,
-            msgspec.json.encode(threshold).decode(),
-        )
-        return rule_id
-
-    async def cpu(self, server_id: int, value: float | None, minutes_ago: float = 1, minutes: int = 1) -> None:
-        for minute in range(minutes):
-            await self.database.execute(
-                "INSERT INTO metrics.host (time, server_id, cpu_percent) VALUES ($1, $2, $3)",
-                self.now - timedelta(minutes=minutes_ago - minute),
-                server_id,
-                value,
-            )
-
-    async def evaluate(self, after_minutes: float = 0) -> int:
-        return await self.evaluator.evaluate((self.now + timedelta(minutes=after_minutes)).timestamp())
-
-    async def alerts(self, server_id: int) -> list[Any]:
-        return await self.database.fetch("SELECT * FROM chatops.alerts WHERE server_id = $1 ORDER BY id", server_id)
-
-
-@pytest.fixture
-async def fleet(new_settings) -> AsyncIterator[Fleet]:
-    async with open_database(await new_settings()) as database:
-        yield Fleet(database)
 
 
 async def test_a_breach_fires_once_and_resolves_once(fleet: Fleet) -> None:
@@ -246,3 +173,29 @@ async def test_one_backend_holds_the_lease_until_it_gives_it_up_or_dies(fleet: F
     assert await second.hold()
     await fleet.database.execute("UPDATE chatops.leases SET until = now() - interval '1 second'")
     assert await first.hold(), "the other one died"
+
+
+async def test_what_late_readings_show_is_recorded_once_and_told_to_nobody(fleet: Fleet) -> None:
+    server_id = await fleet.server()
+    await fleet.rule(server_ids=[server_id], warning=80.0, window_s=60)
+    await fleet.cpu(server_id, 20.0, minutes_ago=60, minutes=20)
+    await fleet.cpu(server_id, 95.0, minutes_ago=40, minutes=5)
+    await fleet.cpu(server_id, 20.0, minutes_ago=35, minutes=35)
+    await fleet.evaluate()
+    noted = (
+        "INSERT INTO chatops.late_readings (server_id, oldest, newest, noted_at) "
+        "VALUES ($1, $2, $3, now() - interval '1 minute')"
+    )
+    for expected in (1, 0):
+        await fleet.database.execute(
+            noted, server_id, fleet.now - timedelta(minutes=60), fleet.now - timedelta(minutes=20)
+        )
+        rules = fleet.evaluator.rules
+        assert await replay_late_readings(fleet.database, rules, fleet.now.timestamp()) == expected
+    [alert] = await fleet.alerts(server_id)
+    assert (alert["state"], alert["value"]) == ("resolved", 95.0)
+    assert alert["started_at"] < fleet.now - timedelta(minutes=34) < alert["learned_at"]
+    assert fleet.told.changes == []
+    assert await fleet.database.fetchval("SELECT count(*) FROM chatops.late_readings") == 0
+    events = await fleet.database.fetch("SELECT transition FROM chatops.alert_events ORDER BY time")
+    assert [event["transition"] for event in events] == ["fired", "resolved"]
