@@ -66,9 +66,9 @@ def write_duration(seconds: float | None) -> str:
     for size, name in ((86400, "d"), (3600, "h"), (60, "min")):
         count, left = divmod(left, size)
         if count:
-            parts.append(f"{count:g} {name}")
+            parts.append(f"{count:.12g} {name}")
     if left or not parts:
-        parts.append(f"{left:g} s")
+        parts.append(f"{left:.12g} s")
     return " ".join(parts)
 
 

@@ -77,9 +77,9 @@ def difference(now: MetricSeries, earlier: MetricSeries, against_s: int) -> Metr
         before = past.get(tuple(sorted(series.labels.items())), {})
         values: list[float | None] = []
         for moment, value in zip(series.time, series.avg, strict=True):
-            then = before.get(moment - shift)
-            if then is None:
-                then = next((before[m] for m in (moment - shift - near, moment - shift + near) if m in before), None)
+            # Two ranges may be cut into buckets that are one apart.
+            same = (moment - shift, moment - shift - near, moment - shift + near)
+            then = next((before[m] for m in same if m in before), None)
             values.append(None if value is None or then is None else value - then)
         found.append(Series(series.server_id, series.labels, series.time, values, values, values))
     return MetricSeries(now.metric, now.unit, now.tier, now.bucket_seconds, found)
