@@ -17,6 +17,7 @@ from chatops_backend.database.migrations import migrate
 from chatops_backend.database.open import open_database
 from chatops_backend.settings import Settings
 from chatops_protocol.alert_resources import Backtest, Threshold
+from tests.rollups import refresh_rollups
 
 SERVERS = 20
 LIMIT_S = 5.0
@@ -34,9 +35,8 @@ RULES = {
 
 async def fill(database: Database, days: int) -> None:
     """A reading a minute is enough: only the roll-ups made of it are read. Every server has a bad hour every ten days.
-
-    Week by week, each dropped once it is rolled up, so that the raw rows of ninety days never lie there together.
-    """
+    Minutes and chunks lie there as they would after that time: compressed but for the last week."""
+    midnight = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
     if database.runs_policies:
         await database.execute("SELECT _timescaledb_functions.stop_background_workers()")
     await database.execute(
@@ -50,15 +50,13 @@ async def fill(database: Database, days: int) -> None:
         await database.execute(
             "INSERT INTO metrics.host (time, server_id, cpu_percent, memory_used_percent, load_1m, process_count) "
             f"SELECT t, s, least(100, {value}), 50, 1, 200 FROM generate_series("
-            "date_trunc('day', now()) - $1::int * interval '1 day', "
-            "date_trunc('day', now()) - ($1::int - 1) * interval '1 day' - interval '1 second', interval '1 minute') "
+            "$2::timestamptz - $1::int * interval '1 day', "
+            "$2::timestamptz - ($1::int - 1) * interval '1 day' - interval '1 second', interval '1 minute') "
             f"AS t, generate_series(1, {SERVERS}) AS s",
             day,
+            midnight,
         )
-    for tier in ("1m", "1h"):
-        await database.execute(
-            f"CALL refresh_continuous_aggregate('metrics.host_{tier}', NULL, date_trunc('day', now()))"
-        )
+    await refresh_rollups(database, "host", midnight)
     await database.execute("SELECT drop_chunks('metrics.host', interval '7 days')")
     await database.execute(
         "SELECT compress_chunk(chunk, true) FROM show_chunks('metrics.host_1m', older_than => interval '7 days') chunk"

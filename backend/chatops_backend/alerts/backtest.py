@@ -5,6 +5,7 @@ windows of more than six hours) instead of every ten seconds, and it sees data t
 """
 
 import asyncio
+import contextlib
 from datetime import UTC, datetime
 
 from msgspec import Struct
@@ -41,14 +42,16 @@ async def backtest(database: Database, threshold: Threshold, start: datetime, en
     per_server: dict[int, int] = {}
     seconds, notifications, evaluated = 0.0, 0, 0
     if plan.first <= plan.last:
-        async for found in read_values(database, plan, await servers_of(database, threshold)):
-            outcomes = await asyncio.to_thread(_outcomes, plan, found.server, found.series)
-            per_server[found.server.id] = sum(len(outcome.firings) for outcome in outcomes)
-            for outcome in outcomes:
-                firings += outcome.firings[: max(0, MOST_FIRINGS - len(firings))]
-                seconds += outcome.firing_seconds
-                notifications += outcome.notifications
-            evaluated += found.hours * HOUR_S // plan.step_s
+        servers = await servers_of(database, threshold)
+        async with contextlib.aclosing(read_values(database, plan, servers)) as read:
+            async for found in read:
+                outcomes = await asyncio.to_thread(_outcomes, plan, found.server, found.series)
+                per_server[found.server.id] = sum(len(outcome.firings) for outcome in outcomes)
+                for outcome in outcomes:
+                    firings += outcome.firings[: max(0, MOST_FIRINGS - len(firings))]
+                    seconds += outcome.firing_seconds
+                    notifications += outcome.notifications
+                evaluated += found.hours * HOUR_S // plan.step_s
     return Backtest(
         firings=sorted(firings, key=lambda firing: (firing.started_at, firing.server_id)),
         firing_seconds=seconds,

@@ -8,7 +8,7 @@ import polars as pl
 from chatops_backend.alerts.rule_book import Group, Watched
 from chatops_backend.alerts.series_values import measurement_and_field, read_buckets, read_values
 from chatops_backend.alerts.store import labels_key
-from chatops_backend.alerts.windows import forecasts_at
+from chatops_backend.alerts.windows import counted_silence, forecasts_at
 from chatops_backend.database.interface import Database
 from chatops_protocol.catalog import Measurement
 
@@ -18,8 +18,11 @@ _SCHEMA = {"server_id": pl.Int64, "labels": pl.String, "value": pl.Float64}
 async def read_group(database: Database, group: Group, servers: Sequence[Watched], at: float) -> pl.DataFrame:
     """Raise `UnknownMetricError` when the catalogue does not have the metric."""
     if group.kind == "offline":
-        silent = [(server.id, "{}", server.silent_s) for server in servers if server.silent_s is not None]
-        return pl.DataFrame(silent, schema=_SCHEMA, orient="row")
+        heard = [
+            (server.id, "{}", server.silent_s, server.interval_s) for server in servers if server.silent_s is not None
+        ]
+        silent = pl.DataFrame(heard, schema={**_SCHEMA, "interval_s": pl.Float64}, orient="row")
+        return silent.select("server_id", "labels", value=counted_silence(pl.col("value"), pl.col("interval_s")))
     measurement, _ = measurement_and_field(group.question.metric)
     if group.kind == "forecast":
         # The newest bucket is not whole yet: the line ends with the last minute that is.

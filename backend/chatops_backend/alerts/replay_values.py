@@ -2,7 +2,8 @@
 
 import asyncio
 import math
-from collections.abc import AsyncIterator
+from collections import deque
+from collections.abc import AsyncGenerator
 
 import polars as pl
 from msgspec import Struct
@@ -91,40 +92,70 @@ def plan_replay(threshold: Threshold, start: float, end: float, now: float) -> R
     )
 
 
-async def read_values(
-    database: Database, plan: ReplayPlan, servers: list[WatchedServer], *, all_values: bool = False
-) -> AsyncIterator[ServerValues]:
-    """One server at a time, so that memory holds one. Unless `all_values`, stretches in which a rule can only stay ok,
-    or end, may have no values where there are some."""
-    rows = 0
-    for server in servers:
-        start, end = plan.first - plan.reach_s, plan.last
-        quiet = None if all_values else quiet_of(plan)
-        series = await read_hours(database, plan.source, server.id, start // HOUR_S * HOUR_S, end, quiet)
-        loud = {hour for one in series for hour in one.loud}
-        if quiet is not None:
-            loud.update(range(max(start, plan.now - _RECENT_S) // HOUR_S * HOUR_S, end, HOUR_S))
-        rows_per_hour = max(1, len(series)) * HOUR_S / plan.width_s
-        covered = stretches(loud, math.ceil(plan.reach_s / HOUR_S) * HOUR_S, start, end)
-        rows += int(sum(last - first for first, last in covered) / HOUR_S * rows_per_hour)
-        if rows > MOST_ROWS:
+class _Budget:
+    """How much one replay may still read."""
+
+    def __init__(self) -> None:
+        self._left = MOST_ROWS
+
+    def spend(self, rows: int) -> None:
+        self._left -= rows
+        if self._left < 0:
             raise ProblemError(
                 400,
                 "Too much to replay",
                 f"This would read over {MOST_ROWS:,} stored values; name fewer servers, a label, or a shorter range.",
             )
-        parts = [
-            await read_buckets(database, plan.source, server.id, first, last)
-            for first, last in pieces(covered, rows_per_hour)
-        ]
-        before = None
-        if plan.threshold.kind == "offline":
-            before = await load_queries("alerts").last_hour_before(database, server_id=server.id, before=float(start))
-        yield ServerValues(
-            server,
-            await asyncio.to_thread(_values, plan, server, merged(parts), before),
-            sum(one.hours for one in series),
-        )
+
+
+class _Read(Struct, frozen=True):
+    found: dict[Labels, pl.DataFrame]
+    hours: int
+    # The end of the newest hour of readings before the range; for offline rules.
+    before: float | None
+
+
+async def read_values(
+    database: Database, plan: ReplayPlan, servers: list[WatchedServer], *, all_values: bool = False
+) -> AsyncGenerator[ServerValues, None]:
+    """One server after the other, so that memory holds two: while one is worked on, the next one is read.
+
+    Unless `all_values`, stretches in which a rule can only stay ok, or end, may have no values where there are some.
+    """
+    budget = _Budget()
+    quiet = None if all_values else quiet_of(plan)
+    ahead: deque[asyncio.Task[_Read]] = deque()
+    try:
+        for place, server in enumerate(servers):
+            for other in servers[place + len(ahead) : place + 2]:
+                ahead.append(asyncio.create_task(_read(database, plan, other.id, quiet, budget)))
+            read = await ahead[0]
+            ahead.popleft()
+            values = await asyncio.to_thread(_values, plan, server, read.found, read.before)
+            yield ServerValues(server, values, read.hours)
+    finally:
+        for task in ahead:
+            task.cancel()
+        await asyncio.gather(*ahead, return_exceptions=True)
+
+
+async def _read(database: Database, plan: ReplayPlan, server_id: int, quiet: Quiet | None, budget: _Budget) -> _Read:
+    start, end = plan.first - plan.reach_s, plan.last
+    series = await read_hours(database, plan.source, server_id, start // HOUR_S * HOUR_S, end, quiet)
+    loud = {hour for one in series for hour in one.loud}
+    if quiet is not None:
+        loud.update(range(max(start, plan.now - _RECENT_S) // HOUR_S * HOUR_S, end, HOUR_S))
+    rows_per_hour = max(1, len(series)) * HOUR_S / plan.width_s
+    covered = stretches(loud, math.ceil(plan.reach_s / HOUR_S) * HOUR_S, start, end)
+    budget.spend(int(sum(last - first for first, last in covered) / HOUR_S * rows_per_hour))
+    parts = [
+        await read_buckets(database, plan.source, server_id, first, last)
+        for first, last in pieces(covered, rows_per_hour)
+    ]
+    before = None
+    if plan.threshold.kind == "offline":
+        before = await load_queries("alerts").last_hour_before(database, server_id=server_id, before=float(start))
+    return _Read(merged(parts), sum(one.hours for one in series), before)
 
 
 def quiet_of(plan: ReplayPlan) -> Quiet | None:

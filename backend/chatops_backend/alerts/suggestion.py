@@ -5,6 +5,7 @@ moments, so it catches no more – and takes the pair that fires least often ove
 """
 
 import asyncio
+import contextlib
 import math
 from collections.abc import Sequence
 
@@ -41,7 +42,8 @@ async def suggest(database: Database, rule: Threshold, request: SuggestionReques
         if not request.start <= incident.start < incident.end <= request.end:
             raise _not_usable(incident, "it must lie within `start` and `end`, and end after it starts")
     plan = plan_replay(rule, request.start.timestamp(), request.end.timestamp(), now)
-    values = [found async for found in read_values(database, plan, servers, all_values=True)]
+    async with contextlib.aclosing(read_values(database, plan, servers, all_values=True)) as read:
+        values = [found async for found in read]
     return await asyncio.to_thread(_quietest, plan, values, request.incidents)
 
 
