@@ -21,9 +21,10 @@ from prometheus_client import Counter, Gauge, Histogram
 from chatops_backend.alerts.group_values import read_group
 from chatops_backend.alerts.late import replay_late_readings
 from chatops_backend.alerts.rule_book import Group, Rule, RuleBook, Watched, bound_columns, breach_of, selected_servers
-from chatops_backend.alerts.series_values import UnknownMetricError
+from chatops_backend.alerts.series_values import Question, UnknownMetricError
 from chatops_backend.alerts.state_machine import OK, SeriesState, step
 from chatops_backend.alerts.store import Change, Enqueue, StateMovedError, StoredState, labels_key, store_changes
+from chatops_backend.alerts.windows import forecast_bins
 from chatops_backend.database.interface import Database, DatabaseUnavailableError
 from chatops_backend.database.lease import Lease
 from chatops_backend.database.queries import load_queries
@@ -39,6 +40,7 @@ CHANGES_PER_TRANSACTION = 200
 evaluation_seconds = Histogram("chatops_alert_evaluation_seconds", "Duration of one evaluation of all rules")
 last_evaluation = Gauge("chatops_alert_last_evaluation_timestamp_seconds", "When rules were last evaluated here")
 transitions_total = Counter("chatops_alert_transitions_total", "Transitions of the state machine", ["kind"])
+evaluations_failed = Counter("chatops_alert_evaluations_failed_total", "Rounds that ended with an error")
 broken_rules = Gauge("chatops_alert_broken_rules", "Enabled rules that cannot be evaluated")
 
 Key = tuple[int, int, str]  # rule, server, labels
@@ -70,6 +72,7 @@ class Evaluator:
         self._lease = Lease(database, "alert evaluation", LEASE_S)
         self._queries = load_queries("alert_evaluation")
         self._evaluated_at = 0.0
+        self._forecast_at: dict[tuple[Question, tuple[tuple[str, str], ...], float], float] = {}
 
     async def run(self) -> None:
         try:
@@ -81,7 +84,12 @@ class Evaluator:
                         await self.evaluate(at)
                         await replay_late_readings(self._database, self.rules, at)
                 except (DatabaseUnavailableError, asyncpg.PostgresError) as error:
+                    evaluations_failed.inc()
                     log.warning("rules were not evaluated: %s", error)
+                except Exception:
+                    # A fault of ours in one round must not end ingest with it; the heartbeat falls silent.
+                    evaluations_failed.inc()
+                    log.exception("rules were not evaluated")
                 await asyncio.sleep(max(0.0, self._tick_s - (time.monotonic() - began)))
         finally:
             with contextlib.suppress(DatabaseUnavailableError, asyncpg.PostgresError):
@@ -106,6 +114,8 @@ class Evaluator:
             broken = dict(self._book.broken)
             stored = 0
             for group in self._book.groups:
+                if not self._is_due(group, at):
+                    continue
                 try:
                     values = await read_group(self._database, group, list(servers.values()), at)
                 except (UnknownMetricError, pl.exceptions.PolarsError) as error:
@@ -120,6 +130,17 @@ class Evaluator:
         self._evaluated_at = self._clock()
         last_evaluation.set(self._evaluated_at)
         return stored
+
+    def _is_due(self, group: Group, at: float) -> bool:
+        """Forecasts read a long window of every series, and move slowly: a dozen times for each of their bins do."""
+        if group.kind != "forecast":
+            return True
+        every_s = max(60, forecast_bins(group.question.window_s)[0] // 12)
+        key = (group.question, group.labels, group.within_s)
+        if at // every_s == self._forecast_at.get(key):
+            return False
+        self._forecast_at[key] = at // every_s
+        return True
 
     async def _store(self, changes: Sequence[Change], at: float) -> int:
         stored = 0
