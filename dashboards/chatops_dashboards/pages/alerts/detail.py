@@ -95,7 +95,7 @@ async def summary(session: Session, alert: Alert, events: Sequence[AlertEvent], 
                     rule_words(rule.threshold, {alert.server_id: alert.server_name}) if rule else "",
                     " · " if rule else "",
                     dcc.Link("Rule", href=f"/alerts/rules/{alert.threshold_id}"),
-                    *_runbook(alert.runbook_url),
+                    *runbook_link(alert.runbook_url),
                 ],
                 className="dim tight breakable",
             ),
@@ -108,7 +108,7 @@ async def summary(session: Session, alert: Alert, events: Sequence[AlertEvent], 
     )
 
 
-def _runbook(url: str) -> list[Any]:
+def runbook_link(url: str) -> list[Any]:
     # Only web addresses become links: another scheme could run as code.
     if urlsplit(url).scheme not in ("http", "https"):
         return []

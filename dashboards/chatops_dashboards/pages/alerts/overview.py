@@ -178,7 +178,7 @@ def _section(title: str, table: Any, note: str = "") -> html.Section:
 
 
 async def stream(session: Session, view: View, zone: tzinfo, push: Push) -> None:
-    """Push rows that changed in place; all sections when alerts came, went or changed section."""
+    """Push rows that changed in place; all sections when alerts came, went or changed state."""
     filters = dict(view.get("filters") or {})
     async with alert_hub(session).subscribed() as hub:
         # Whatever came between the rendering and now is drawn at once.
@@ -200,8 +200,8 @@ async def stream(session: Session, view: View, zone: tzinfo, push: Push) -> None
             known, order, down = dict(hub.open), _order(hub.open, filters), hub.down_since
 
 
-def _order(alerts: Mapping[int, Alert], filters: Mapping[str, str]) -> list[tuple[int, bool]]:
-    return [(alert.id, alert.state == "pending") for alert in select(list(alerts.values()), filters)]
+def _order(alerts: Mapping[int, Alert], filters: Mapping[str, str]) -> list[tuple[int, str]]:
+    return [(alert.id, alert.state) for alert in select(list(alerts.values()), filters)]
 
 
 def register(app: Dash, views: LiveViews, settings: DashboardSettings) -> None:

@@ -14,7 +14,7 @@ from chatops_dashboards.components.rule_fields import field_id
 from chatops_dashboards.components.states import explain
 from chatops_dashboards.moments import from_axis
 from chatops_dashboards.pages.alerts.rule_form import rule_of
-from chatops_dashboards.pages.alerts.rule_trial import RANGE_WORDS, RANGES, suggestion_request
+from chatops_dashboards.pages.alerts.rule_trial import RANGE_WORDS, RANGES, suggestion_request, times
 from chatops_dashboards.quantities import write_duration, write_quantity
 from chatops_dashboards.session import current_session, request_zone
 from chatops_dashboards.units import format_duration, format_value
@@ -102,7 +102,7 @@ def register(app: Dash) -> None:
         unit = unit_of(rule.metric)
         text = (
             f"{format_value(found.level, unit)} for {format_duration(found.for_s)}: "
-            f"fires {found.firings} times in {RANGE_WORDS[period]} and catches all. "
+            f"fires {times(found.firings)} in {RANGE_WORDS[period]} and catches all. "
         )
         fields_now = {
             "warning": "",

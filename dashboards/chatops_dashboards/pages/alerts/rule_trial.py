@@ -57,7 +57,7 @@ def summary_words(found: Backtest, range_name: str) -> str:
         return f"Would not have fired in the last {RANGE_WORDS[range_name]}."
     servers = sum(fired > 0 for fired in found.per_server.values())
     return (
-        f"Would have fired {_times(count)} on {_counted(servers, 'server')} in {RANGE_WORDS[range_name]}, "
+        f"Would have fired {times(count)} on {_counted(servers, 'server')} in {RANGE_WORDS[range_name]}, "
         f"{format_duration(found.firing_seconds)} in all, {_counted(found.notifications, 'notification')}."
     )
 
@@ -86,5 +86,5 @@ def _counted(count: int, noun: str) -> str:
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
-def _times(count: int) -> str:
+def times(count: int) -> str:
     return "once" if count == 1 else f"{count} times"
