@@ -28,6 +28,7 @@ STOP_TIMEOUT_S = 9.0
 MAX_BACKOFF_S = 30.0
 # A part that ran so long has recovered: its next death starts the back-off anew.
 STABLE_S = 60.0
+_BACKEND_SECRETS = ("CHATOPS_SECRET_KEY", "CHATOPS_ADMIN_PASSWORD", "CHATOPS_DATABASE_URL", "CHATOPS_HEARTBEAT_URL")
 
 
 @click.command()
@@ -44,6 +45,7 @@ class _Part:
     environment: Mapping[str, str]
     ready_url: str | None = None
     process: asyncio.subprocess.Process | None = None
+    keeper: asyncio.Task[None] | None = None
     output: list[asyncio.Task[None]] = field(default_factory=list)
 
 
@@ -101,11 +103,7 @@ class _Supervisor:
             "CHATOPS_SPOOL_DIR": environment.get("CHATOPS_SPOOL_DIR") or str(settings.data_dir / "spool"),
         }
         # What the agent has no use for it is not given.
-        without_secrets = {
-            name: value
-            for name, value in environment.items()
-            if name not in ("CHATOPS_SECRET_KEY", "CHATOPS_ADMIN_PASSWORD", "CHATOPS_DATABASE_URL")
-        }
+        without_secrets = {name: value for name, value in environment.items() if name not in _BACKEND_SECRETS}
         if settings.database_url is None:
             await self._add(_Part("database", [*own, "db"], environment))
         await self._add(_Part("backend", [*own, "server"], environment, f"{api}/ready"))
@@ -129,7 +127,7 @@ class _Supervisor:
                 if time.monotonic() > deadline:
                     raise DatabaseError(f"{part.name} did not answer within {START_TIMEOUT_S:.0f} s")
                 await asyncio.sleep(0.1)
-        part.output.append(asyncio.create_task(self._keep_running(part)))
+        part.keeper = asyncio.create_task(self._keep_running(part))
 
     async def _launch(self, part: _Part) -> None:
         part.process = await asyncio.create_subprocess_exec(
@@ -149,8 +147,6 @@ class _Supervisor:
         while part.process is not None:
             started = time.monotonic()
             code = await part.process.wait()
-            if self._stopping.is_set():
-                return
             if time.monotonic() - started > STABLE_S:
                 backoff = 0.5
             say(f"{part.name} ended (exit code {code}); starting it again in {backoff:g} s")
@@ -162,6 +158,11 @@ class _Supervisor:
         """Stop the parts, those that depend on others first; by force what takes too long."""
         self._stopping.set()
         deadline = time.monotonic() + STOP_TIMEOUT_S
+        # A part that is about to be started again would be left behind.
+        keepers = [part.keeper for part in self._parts if part.keeper is not None]
+        for keeper in keepers:
+            keeper.cancel()
+        await asyncio.gather(*keepers, return_exceptions=True)
         for part in reversed(self._parts):
             process = part.process
             if process is None or process.returncode is not None:
@@ -186,7 +187,15 @@ def say(words: str) -> None:
 
 
 async def _relay(name: str, stream: asyncio.StreamReader) -> None:
-    while line := await stream.readline():
+    """To the end, whatever comes: a part whose output nobody reads stands still once the pipe is full."""
+    while True:
+        try:
+            line = await stream.readline()
+        except ValueError:  # longer than the reader's 64 KiB, which it has thrown away
+            click.echo(f"{name}: (a line too long to show)", err=True)
+            continue
+        if not line:
+            return
         click.echo(f"{name}: {line.decode(errors='replace').rstrip()}", err=True)
 
 
