@@ -4,7 +4,6 @@ One bad row costs one row: a whole measurement is decoded and checked in one cal
 """
 
 import math
-import sys
 from collections import Counter
 from collections.abc import Sequence
 from typing import Annotated, Any
@@ -17,8 +16,10 @@ from chatops_protocol.catalog import AGENT_MEASUREMENTS, Measurement
 
 MAX_LABEL_LENGTH = 1024
 
-# The bounds shut out NaN and both infinities: no comparison with them holds.
-_Number = Annotated[float, Meta(ge=-sys.float_info.max, le=sys.float_info.max)]
+# PostgreSQL refuses to sum or average what overflows, squares included: one reading of 1e160 would stop the roll-up of
+# its metric, and the rules on it, for the whole fleet. The bounds shut out NaN and both infinities as well.
+LARGEST_VALUE = 1e100
+_Number = Annotated[float, Meta(ge=-LARGEST_VALUE, le=LARGEST_VALUE)]
 _Label = Annotated[str, Meta(max_length=MAX_LABEL_LENGTH)]
 _AGENT_MEASUREMENTS = {m.name: m for m in AGENT_MEASUREMENTS}
 
