@@ -40,13 +40,15 @@ batches_retried = Counter("chatops_ingest_batch_retries_total", "Batches tried a
 batch_seconds = Histogram("chatops_ingest_batch_seconds", "Duration of a batch's transaction")
 queue_bytes = Gauge("chatops_ingest_queue_bytes", "Bytes of frames waiting to be written")
 
-# The server's own trouble, not the data's: full disk, deadlock, lock or memory shortage, shutdown. Waiting helps.
+# The server's own trouble, not the data's: full disk, deadlock, lock or memory shortage, shutdown,
+# a standby that is not promoted yet. Waiting helps.
 _TRANSIENT = (
     asyncpg.exceptions.InsufficientResourcesError,
     asyncpg.exceptions.TransactionRollbackError,
     asyncpg.exceptions.ObjectNotInPrerequisiteStateError,
     asyncpg.exceptions.OperatorInterventionError,
     asyncpg.exceptions.PostgresSystemError,
+    asyncpg.exceptions.ReadOnlySQLTransactionError,
     DatabaseUnavailableError,
 )
 
@@ -115,6 +117,9 @@ class Writer:
                 marks_moved = True
             except Exception as error:  # whatever is wrong with these rows must not stop the others
                 if isinstance(error, _TRANSIENT) or refusal is not None:
+                    if not isinstance(error, DatabaseUnavailableError):
+                        # Not even the mark alone is taken: it is not the rows' fault, and they are tried again.
+                        refusal = None
                     batches_retried.labels("database").inc()
                     log.warning("%d frames wait for the database: %s", len(frames), error)
                     await asyncio.sleep(wait)

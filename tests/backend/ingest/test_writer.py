@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+import asyncpg
 import pytest
 
 from chatops_backend.database.interface import Database, DatabaseUnavailableError
@@ -322,6 +323,22 @@ async def test_a_poisonous_frame_leaves_the_queue_although_the_database_goes_awa
     await origin.until(lambda origin: origin.acknowledged == 2)
     assert origin.refused == [1]
     assert await stored(database, server_id) == [2]
+
+
+@pytest.mark.parametrize(
+    "error", [asyncpg.ReadOnlySQLTransactionError("a standby"), asyncpg.InsufficientPrivilegeError("not yet granted")]
+)
+async def test_rows_are_kept_while_the_database_takes_nothing_at_all(
+    database, faulty, writer, server_id, error
+) -> None:
+    origin = Origin()
+    await writer.open_stream(server_id, "s")
+    # The rows, and then the mark without them.
+    faulty.before = raising(error, error)
+    await writer.put(frame(origin, server_id, 1))
+    await origin.until(lambda origin: origin.acknowledged == 1)
+    assert origin.refused == []
+    assert await stored(database, server_id) == [1]
 
 
 async def test_while_the_database_is_away_nothing_is_acknowledged_and_then_all_is_stored(
