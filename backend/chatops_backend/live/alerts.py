@@ -4,8 +4,10 @@ They are read from the database each second while somebody watches, since anothe
 """
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator
 
+import asyncpg
 import msgspec
 
 from chatops_backend.alerts.alert_routes import alert_from
@@ -13,6 +15,8 @@ from chatops_backend.database.interface import Database, DatabaseUnavailableErro
 from chatops_backend.database.queries import load_queries
 from chatops_protocol.alert_resources import Alert
 from chatops_protocol.live_messages import AlertsState, encode
+
+log = logging.getLogger(__name__)
 
 REREAD_EVERY_S = 1.0
 # What fires beyond this is too much to look at, and is counted on the alerts page instead.
@@ -44,8 +48,8 @@ class AlertsBoard:
             if self._watchers:
                 try:
                     await self._reread()
-                except DatabaseUnavailableError:
-                    continue
+                except (DatabaseUnavailableError, asyncpg.PostgresError) as error:
+                    log.warning("open alerts were not read: %s", error)
 
     async def _reread(self) -> None:
         found = {alert.id: alert for alert in await self._read(_OPEN, None, MOST_ALERTS)}

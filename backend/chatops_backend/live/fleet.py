@@ -5,11 +5,13 @@ somebody watches: another backend may have added a server or heard from one.
 """
 
 import asyncio
+import logging
 import time
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
+import asyncpg
 import msgspec
 
 from chatops_backend.database.interface import Database, DatabaseUnavailableError
@@ -19,9 +21,13 @@ from chatops_backend.live.hub import as_objects
 from chatops_protocol.live_messages import FleetEntry, FleetState, encode
 from chatops_protocol.resources import ServerStatus
 
+log = logging.getLogger(__name__)
+
 REREAD_EVERY_S = 2.0
 # What a person can follow; a fleet of thousands would otherwise be thousands of messages a second.
 AT_MOST_EVERY_S = 0.5
+# Readings older than this are not shown as the present, as in `newest_hosts`.
+CURRENT_S = 120.0
 
 _HOST_FIELDS = (
     "cpu_percent",
@@ -29,6 +35,7 @@ _HOST_FIELDS = (
     "network_receive_bytes_per_second",
     "network_transmit_bytes_per_second",
 )
+_NOTHING_FULLEST = {"fullest_mountpoint": None, "fullest_used_percent": None}
 
 
 class FleetBoard:
@@ -58,11 +65,13 @@ class FleetBoard:
             if entry is not None:
                 changes: dict[str, Any] = {"status": "online", "last_seen": now}
                 for name, (reader, rows) in frame.rows.items():
+                    # A backlog's readings are not what the server does now, which is unknown until it is drained.
+                    late = now - frame.time.timestamp() > CURRENT_S
                     if name == "host":
-                        host = as_objects(reader, rows)
+                        host = {} if late else as_objects(reader, rows)
                         changes |= {field: host.get(field) for field in _HOST_FIELDS}
                     elif name == "filesystem":
-                        changes |= _fullest(as_objects(reader, rows))
+                        changes |= _NOTHING_FULLEST if late else _fullest(as_objects(reader, rows))
                 self._put(msgspec.structs.replace(entry, **changes))
 
     async def run(self) -> None:
@@ -72,7 +81,8 @@ class FleetBoard:
             if self._watchers:
                 try:
                     await self._reread()
-                except DatabaseUnavailableError:
+                except (DatabaseUnavailableError, asyncpg.PostgresError) as error:
+                    log.warning("the fleet was not read: %s", error)
                     self._age()
 
     async def _reread(self) -> None:

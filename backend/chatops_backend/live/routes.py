@@ -81,7 +81,8 @@ def _database_needed() -> Iterator[None]:
 async def alerts_socket(
     socket: Socket, alerts_board: NamedDependency[AlertsBoard], accounts: NamedDependency[AccountService]
 ) -> None:
-    watcher = await alerts_board.watch()
+    with _database_needed():
+        watcher = await alerts_board.watch()
     try:
         with open_sockets.labels("alerts").track_inprogress():
             await serve_while_session_lives(socket, accounts, _push(socket, watcher.messages()))

@@ -3,12 +3,17 @@
 import asyncio
 import secrets
 import time
-from typing import Any
+from datetime import UTC, datetime
+from typing import Any, cast
 
+import asyncpg
 import pytest
 
 from chatops_backend.database.interface import Database, DatabaseUnavailableError
+from chatops_backend.ingest.frame import Frame, Origin
+from chatops_backend.ingest.rows import RowReader
 from chatops_backend.live.fleet import FleetBoard, FleetWatcher
+from chatops_protocol.catalog import HOST
 from chatops_protocol.live_messages import FleetEntry, FleetState, decode_to_person
 
 pytestmark = pytest.mark.anyio
@@ -21,11 +26,11 @@ class LosableDatabase:
 
     def __init__(self, real: Database) -> None:
         self._real = real
-        self.lost = False
+        self.lost: Exception | None = None
 
     async def fetch(self, query: str, *args: Any) -> Any:
-        if self.lost:
-            raise DatabaseUnavailableError("lost")
+        if self.lost is not None:
+            raise self.lost
         return await self._real.fetch(query, *args)
 
     def __getattr__(self, name: str) -> Any:
@@ -74,7 +79,7 @@ async def test_a_server_is_online_for_three_of_its_intervals(database, seconds_a
     assert view == status
 
 
-@pytest.mark.parametrize("lost", [False, True])
+@pytest.mark.parametrize("lost", [None, DatabaseUnavailableError("lost"), asyncpg.QueryCanceledError("cancelled")])
 async def test_a_server_that_falls_silent_goes_offline_even_when_the_database_is_lost(database, lost) -> None:
     now = time.time()
     server_id = await heard_of(database, 0)
@@ -94,10 +99,23 @@ async def test_a_server_that_falls_silent_goes_offline_even_when_the_database_is
 async def test_a_board_whose_first_look_found_no_database_shows_the_newest_values_later(database) -> None:
     server_id = await heard_of(database, 1)
     losable = LosableDatabase(database)
-    losable.lost = True
+    losable.lost = DatabaseUnavailableError("lost")
     board = FleetBoard(losable)
     with pytest.raises(DatabaseUnavailableError):
         await board.watch()
-    losable.lost = False
+    losable.lost = None
     entry = await shown(await board.watch(), server_id)
     assert (entry.status, entry.cpu_percent) == ("online", 7.5)
+
+
+async def test_the_readings_of_a_backlog_are_not_shown_as_the_present(database) -> None:
+    server_id = await heard_of(database, 0)
+    now = time.time()
+    board = FleetBoard(database, lambda: now)
+    watcher = await board.watch()
+    for age_s, shown_percent in ((3_600.0, None), (1.0, 42.0)):
+        taken = datetime.fromtimestamp(now - age_s, UTC)
+        rows = {"host": (RowReader(HOST, ["cpu_percent"]), [(42.0,)])}
+        board.publish([Frame(cast("Origin", None), server_id, "s", 1, taken, rows, 1)])
+        entry = await shown(watcher, server_id)
+        assert (entry.status, entry.cpu_percent) == ("online", shown_percent)
