@@ -80,6 +80,8 @@ class JobRunner:
         for job in jobs:
             due = self._due[job["job_id"]]
             if due.at <= self._clock():
+                # Before it runs: one that takes the database down with it must not be the first thing it meets again.
+                due.at = self._clock() + RETRY_S
                 succeeded = await self._run_job(job["job_id"], job["proc_name"], job["hypertable_name"])
                 due.at = self._clock() + (due.interval_s if succeeded else RETRY_S)
                 ran += 1

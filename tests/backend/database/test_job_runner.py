@@ -208,6 +208,26 @@ async def test_a_job_runs_again_after_its_own_interval(database: Database, clock
         assert await database.fetchval("SELECT count(*) FROM public.seen") == expected
 
 
+async def test_a_job_that_takes_the_database_down_is_not_run_again_at_once(database: Database, clock: Clock) -> None:
+    job_id = await add_job(database, "deadly", "PERFORM 1;")
+
+    class Dying:
+        def __getattr__(self, name: str) -> Any:
+            return getattr(database, name)
+
+        async def execute(self, query: str, *args: Any) -> str:
+            if job_id in args:
+                raise DatabaseUnavailableError("it died of this job")
+            return await database.execute(query, *args)
+
+    runner = JobRunner(Dying(), clock)
+    await runner.run_due()
+    clock.now += 120
+    with pytest.raises(DatabaseUnavailableError):
+        await runner.run_due()
+    await runner.run_due()
+
+
 async def test_a_job_that_was_removed_is_forgotten(database: Database, clock: Clock) -> None:
     await add_job(database, "removed", "RAISE EXCEPTION 'must not run';")
     runner = JobRunner(database, clock)
