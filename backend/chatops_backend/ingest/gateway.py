@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Callable
 
+import asyncpg
 from litestar.exceptions import WebSocketDisconnect
 from prometheus_client import Counter, Gauge
 
@@ -76,11 +77,11 @@ class Gateway:
         older = self._by_key.get(identity.key_id)
         self._by_key[identity.key_id] = connection
         connections.set(len(self._by_key))
-        if older is not None:
-            older.close(CLOSE_REPLACED, "another agent connected with the same key")
-            await self._record(identity, "replaced", "another agent connected with the same key", address)
-        await self._record(identity, "connected", "", address)
         try:
+            if older is not None:
+                older.close(CLOSE_REPLACED, "another agent connected with the same key")
+                await self._record(identity, "replaced", "another agent connected with the same key", address)
+            await self._record(identity, "connected", "", address)
             await connection.send(welcome)
             await connection.run()
         except (WebSocketDisconnect, TimeoutError):
@@ -100,7 +101,8 @@ class Gateway:
                 continue
             try:
                 valid = await still_valid(self._database, list(checked))
-            except DatabaseUnavailableError:
+            except (DatabaseUnavailableError, asyncpg.PostgresError) as error:
+                log.warning("the keys of connected agents were not checked: %s", error)
                 continue
             self._close_revoked(frozenset(checked) - valid)
 
