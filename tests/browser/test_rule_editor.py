@@ -159,7 +159,8 @@ def test_a_rule_made_here_fires_is_acknowledged_and_counted(watched: Watched, st
     field(page, "critical").fill("1")
     expect(page.locator("#rule-words")).to_contain_text("average over 1 min above 1 %")
     page.get_by_role("button", name="Create rule").click()
-    page.wait_for_url("**/alerts/rules")
+    # The embedded database answers one after the other: the save waits for the backtests of what was typed before.
+    page.wait_for_url("**/alerts/rules", timeout=60_000)
     expect(page.locator("#rules-table")).to_contain_text(name)
     page.get_by_role("link", name="Alerts").last.click()
     row = page.locator(".alert-row").filter(has_text=name).filter(has_text="web-01")
@@ -184,6 +185,6 @@ def test_every_page_about_alerts_fits(watched: Watched, stack: Stack, busy: int,
         page.goto(stack.url + path)
         page.wait_for_selector("#page h1")
         page.wait_for_selector(".places")
-        page.wait_for_function("!document.querySelector('#page .mantine-Skeleton-root')")
+        expect(page.locator("#page .mantine-Skeleton-root")).to_have_count(0)
         assert fits(page), path
         keep(page, f"{path.strip('/').replace('/', '-')}-{theme}-{width}")

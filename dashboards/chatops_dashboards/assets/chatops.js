@@ -119,9 +119,17 @@
         }
         return tab;
       },
+      /* As a link does it. Setting both pathname and search of dcc.Location 4.4 after a replaceState goes back at times. */
+      goTo: (path) => {
+        if (path) { history.pushState({}, "", path); window.dispatchEvent(new CustomEvent("_dashprivate_pushstate")); }
+        return "";
+      },
+      /* `place` is the path that the query belongs to: an answer that comes late must not mark the next page. */
       rememberQuery: (query) => {
-        const text = String(new URLSearchParams(query || {}));
-        if (query) history.replaceState(history.state, "", location.pathname + (text && "?" + text));
+        const { place, ...rest } = query || {};
+        if (!query || (place && place !== location.pathname)) return "";
+        const text = String(new URLSearchParams(rest));
+        history.replaceState(history.state, "", location.pathname + (text && "?" + text));
         return "";
       },
     },

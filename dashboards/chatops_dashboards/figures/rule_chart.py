@@ -6,7 +6,7 @@ from typing import Any
 
 from chatops_dashboards.figures.bands import Span, add_bands
 from chatops_dashboards.figures.bounds import with_lines
-from chatops_dashboards.figures.frame import GRAPH_CONFIG
+from chatops_dashboards.figures.frame import GRAPH_CONFIG, layout
 from chatops_dashboards.figures.history_chart import history_figure, largest
 from chatops_dashboards.moments import on_axis
 from chatops_dashboards.theme import PURPLE
@@ -17,6 +17,13 @@ from chatops_protocol.resources import MetricSeries, Series
 HEIGHT = 380
 # Shapes are moved by hand, so that only the lines may be shapes here.
 CONFIG: Any = GRAPH_CONFIG | {"edits": {"shapePosition": True}}
+
+
+def no_figure() -> dict[str, Any]:
+    """Before the first answer: the ground of the theme, no axes."""
+    frame = layout({"visible": False, "fixedrange": True}, revision="none", height=HEIGHT, legend=False)
+    frame["xaxis"] = {"visible": False, "fixedrange": True}
+    return {"data": [], "layout": frame}
 
 
 def rule_scale(answer: MetricSeries, lines: dict[str, float]) -> Scale:
@@ -46,15 +53,13 @@ def rule_figure(
     """`marking`: a drag marks an incident instead of zooming. `revision` differs whenever a line may have moved, so
     that a line that was dragged aslant is drawn level again."""
     figure = history_figure(answer, start, end, zone)
-    layout = figure["layout"]
     scale = rule_scale(answer, lines)
     if scale != scale_for(answer.unit, largest(answer)):
         figure = _rescaled(figure, scale_for(answer.unit, largest(answer)), scale)
-        layout = figure["layout"]
     with_lines(figure, lines, scale)
     add_bands(figure, spans, start, end, zone)
     figure["data"] += [_incident(first, last, zone) for first, last in incidents]
-    layout |= {
+    figure["layout"] |= {
         "height": HEIGHT,
         "editrevision": revision,
         "selectionrevision": revision,

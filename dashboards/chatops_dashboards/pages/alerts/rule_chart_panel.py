@@ -16,7 +16,14 @@ from chatops_dashboards.components.attributes import dashed
 from chatops_dashboards.components.rule_fields import field_id
 from chatops_dashboards.components.states import failure, notice
 from chatops_dashboards.figures.bounds import dragged, rule_lines
-from chatops_dashboards.figures.rule_chart import CONFIG, HEIGHT, firing_spans, rule_figure, rule_scale
+from chatops_dashboards.figures.rule_chart import (
+    CONFIG,
+    HEIGHT,
+    firing_spans,
+    no_figure,
+    rule_figure,
+    rule_scale,
+)
 from chatops_dashboards.newest_only import newest_only, stop
 from chatops_dashboards.pages.alerts.rule_form import place_problems, rule_of
 from chatops_dashboards.pages.alerts.rule_trial import RANGE_WORDS, RANGES, chart_series, summary_words, where_words
@@ -71,10 +78,7 @@ def trial_panel(names: Mapping[int, str], server_id: int | None, period: str) ->
             html.Div(id="rule-where", className="dim small breakable"),
             dcc.Graph(
                 id="rule-chart",
-                figure={
-                    "data": [],
-                    "layout": {"height": HEIGHT, "xaxis": {"visible": False}, "yaxis": {"visible": False}},
-                },
+                figure=no_figure(),
                 config=CONFIG,
                 style={"height": HEIGHT},
                 className="chart",
@@ -217,6 +221,7 @@ def register(app: Dash) -> None:
         Input("rule-incidents", "data"),
         Input("rule-marking", "checked"),
         State({"type": "rule-label", "name": ALL}, "value"),
+        State("url", "pathname"),
     )
     async def redraw(
         draft: dict[str, Any] | None,
@@ -226,6 +231,7 @@ def register(app: Dash) -> None:
         incidents: list[list[str]],
         marking: bool,
         _labels: Any,
+        place: str,
     ) -> Any:
         label_ids = [item["id"]["name"] for item in ctx.outputs_list[3]]
         unchanged = [no_update for _ in label_ids]
@@ -234,7 +240,7 @@ def register(app: Dash) -> None:
         if server is None:
             return no_update, None, notice("There is no server yet to draw."), unchanged, no_update
         rule, _ = rule_of(draft["form"])
-        query = {"server": server, "range": period}
+        query = {"place": place, "server": server, "range": period}
         try:
             figure, drawn, values = await draw(
                 current_session(),

@@ -11,6 +11,7 @@ from dash import ALL, Dash, Input, Output, State, ctx, dcc, html, no_update
 
 from chatops_client import ApiError, BackendUnreachableError
 from chatops_dashboards.alert_words import rule_words
+from chatops_dashboards.browser import in_browser
 from chatops_dashboards.components.alert_navigation import places
 from chatops_dashboards.components.attributes import dashed
 from chatops_dashboards.components.confirm import confirm_dialogue
@@ -89,7 +90,9 @@ async def layout(context: PageContext) -> Any:
             dcc.Store(id="rule-incidents", data=[]),
             dcc.Store(id="rule-suggestion"),
             dcc.Store(id="rule-query"),
+            dcc.Store(id="rule-done"),
             html.Div(id="rule-address", hidden=True),
+            html.Div(id="rule-went", hidden=True),
             dcc.Store(id="live-view", data={"kind": "idle"}),
         ],
     )
@@ -129,6 +132,7 @@ def register(app: Dash, views: LiveViews, settings: DashboardSettings) -> None:
     errors = Output({"type": "rule-field", "name": ALL}, "error")
     rule_chart_panel.register(app)
     rule_suggest.register(app)
+    in_browser(app, "goTo", Output("rule-went", "title"), Input("rule-done", "data"), initially=False)
 
     @app.callback(
         Output("rule-draft", "data"),
@@ -164,8 +168,7 @@ def register(app: Dash, views: LiveViews, settings: DashboardSettings) -> None:
 
     @app.callback(
         Output("rule-message", "children"),
-        Output("url", "pathname", allow_duplicate=True),
-        Output("url", "search", allow_duplicate=True),
+        Output("rule-done", "data"),
         Output({"type": "rule-field", "name": ALL}, "error", allow_duplicate=True),
         Input("rule-save", "n_clicks"),
         State({"type": "rule-field", "name": ALL}, "value"),
@@ -177,16 +180,16 @@ def register(app: Dash, views: LiveViews, settings: DashboardSettings) -> None:
         prevent_initial_call=True,
     )
     async def save(clicks: int | None, _fields: Any, _labels: Any, kind: str, on: bool, rule_id: int | None) -> Any:
-        unchanged = [no_update for _ in ctx.outputs_list[3]]
+        unchanged = [no_update for _ in ctx.outputs_list[2]]
         if not clicks:
-            return no_update, no_update, no_update, unchanged
-        names = [item["id"]["name"] for item in ctx.outputs_list[3]]
+            return no_update, no_update, unchanged
+        names = [item["id"]["name"] for item in ctx.outputs_list[2]]
         rule, problems = rule_of(read_form(ctx.states_list[0], ctx.states_list[1], kind, on))
         if not rule.name:
             problems["name"] = "Give the rule a name."
         if problems:
             marked = [problems.get(name) for name in names]
-            return notice("Nothing was saved: correct the marked fields.", "critical"), no_update, no_update, marked
+            return notice("Nothing was saved: correct the marked fields.", "critical"), no_update, marked
         rules = current_session().client.alerts
         try:
             await (rules.create_threshold(rule) if rule_id is None else rules.update_threshold(int(rule_id), rule))
@@ -194,10 +197,10 @@ def register(app: Dash, views: LiveViews, settings: DashboardSettings) -> None:
             placed, rest = place_problems(error.extra, set(names))
             text = "; ".join(rest) if placed else error.detail
             message = notice(f"Nothing was saved. {text or 'Correct the marked fields.'}", "critical")
-            return message, no_update, no_update, [placed.get(name) for name in names]
+            return message, no_update, [placed.get(name) for name in names]
         except BackendUnreachableError as error:
-            return explain(error), no_update, no_update, unchanged
-        return no_update, "/alerts/rules", "", unchanged
+            return explain(error), no_update, unchanged
+        return no_update, "/alerts/rules", unchanged
 
     @app.callback(
         Output("rule-delete", "opened"),
@@ -210,8 +213,7 @@ def register(app: Dash, views: LiveViews, settings: DashboardSettings) -> None:
 
     @app.callback(
         Output("rule-delete-message", "children"),
-        Output("url", "pathname", allow_duplicate=True),
-        Output("url", "search", allow_duplicate=True),
+        Output("rule-done", "data", allow_duplicate=True),
         Input("rule-delete-confirm", "n_clicks"),
         State("rule-id", "data"),
         running=[(Output("rule-delete-confirm", "loading"), True, False)],
@@ -219,12 +221,12 @@ def register(app: Dash, views: LiveViews, settings: DashboardSettings) -> None:
     )
     async def delete(clicks: int | None, rule_id: int | None) -> Any:
         if not clicks or rule_id is None:
-            return no_update, no_update, no_update
+            return no_update, no_update
         try:
             await current_session().client.alerts.delete_threshold(int(rule_id))
         except (ApiError, BackendUnreachableError) as error:
-            return explain(error), no_update, no_update
-        return no_update, "/alerts/rules", ""
+            return explain(error), no_update
+        return no_update, "/alerts/rules"
 
 
 def read_form(values: Sequence[Mapping[str, Any]], labels: Sequence[Mapping[str, Any]], kind: str, on: bool) -> Form:
