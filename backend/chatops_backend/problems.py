@@ -15,6 +15,7 @@ from litestar.exceptions import HTTPException, ValidationException
 from litestar.types import ExceptionHandlersMap
 
 from chatops_backend.database.interface import DatabaseUnavailableError
+from chatops_backend.validation_words import in_words
 from chatops_protocol.resources import Problem
 
 log = logging.getLogger(__name__)
@@ -76,19 +77,19 @@ def _from_validation(_: Request[Any, Any, Any], error: ValidationException) -> R
     missing = _MISSING.match(error.detail)
     if missing is not None:
         return respond(Problem("The request is not valid", 400, f"Add the {missing[1]} parameter `{missing[2]}`."))
-    extra = [item for item in error.extra if isinstance(item, dict)] if isinstance(error.extra, list) else []
-    names = ", ".join(str(item["key"]) for item in extra if item.get("key"))
-    detail = f"Correct {names} and send the request again." if names else "Correct the request and send it again."
+    items = [item for item in error.extra if isinstance(item, dict)] if isinstance(error.extra, list) else []
+    extra = [item | {"message": in_words(str(item.get("message", "")))} for item in items]
+    faults = "; ".join(f"{item['key']} {item['message']}" for item in extra if item.get("key"))
+    detail = f"{faults}. Correct it and send it again." if faults else "Correct the request and send it again."
     return respond(Problem("The request is not valid", 400, detail, extra=extra or None))
 
 
 def _from_msgspec(_: Request[Any, Any, Any], error: msgspec.ValidationError) -> Response[bytes]:
     message, _at, path = str(error).partition(" - at `$")
     key = path.rstrip("`").lstrip(".")
-    extra: list[dict[str, Any]] = [{"message": message, "key": key, "source": "body"}]
-    return respond(
-        Problem("The request is not valid", 400, f"Correct {key or 'the body'} and send it again.", extra=extra)
-    )
+    extra: list[dict[str, Any]] = [{"message": in_words(message), "key": key, "source": "body"}]
+    detail = f"{key or 'The body'} {in_words(message)}. Correct it and send it again."
+    return respond(Problem("The request is not valid", 400, detail, extra=extra))
 
 
 def _from_undecodable(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
