@@ -1,7 +1,8 @@
 """Reads the values that rules compare: one statement per distinct (metric, aggregate, window, offset), for all servers.
 
 The smallest roll-up that fits the window, with real-time aggregation, so that the newest readings count. A bucket
-belongs to the window that ends at `at` when `at` - window ≤ its start < `at`; the backtest uses the same rule.
+belongs to the window that ends at `at` when its start is before `at` and at most the window's length before the last
+turn of a bucket; at that turn, where the backtest looks, this is the window itself.
 """
 
 from datetime import UTC, datetime
@@ -10,7 +11,7 @@ from typing import Any
 import polars as pl
 from msgspec import Struct
 
-from chatops_backend.alerts.windows import tier_of
+from chatops_backend.alerts.windows import WIDTH_S, tier_of
 from chatops_backend.database.interface import Database
 from chatops_protocol.alert_resources import Aggregate
 from chatops_protocol.catalog import Field, Measurement, find_metric
@@ -40,9 +41,10 @@ async def read_values(database: Database, question: Question, at: float) -> pl.D
     """One row per series: ``server_id``, the measurement's labels, ``value`` (null: no reading in the window)."""
     measurement, field = measurement_and_field(question.metric)
     end = at - question.offset_s
-    rows = await database.fetch(
-        value_statement(measurement, field, question), _moment(end - question.window_s), _moment(end)
-    )
+    # Whole buckets: else a window of one minute would be empty just after each minute's turn, before the next reading.
+    width_s = WIDTH_S[tier_of(question.window_s)]
+    start = end // width_s * width_s - question.window_s
+    rows = await database.fetch(value_statement(measurement, field, question), _moment(start), _moment(end))
     schema = {**_key_schema(measurement), "value": pl.Float64}
     return pl.DataFrame([tuple(row) for row in rows], schema=schema, orient="row")
 

@@ -199,3 +199,13 @@ async def test_what_late_readings_show_is_recorded_once_and_told_to_nobody(fleet
     assert await fleet.database.fetchval("SELECT count(*) FROM chatops.late_readings") == 0
     events = await fleet.database.fetch("SELECT transition FROM chatops.alert_events ORDER BY time")
     assert [event["transition"] for event in events] == ["fired", "resolved"]
+
+
+async def test_an_alert_does_not_flap_at_the_turn_of_a_minute(fleet: Fleet) -> None:
+    server_id = await fleet.server()
+    await fleet.rule(server_ids=[server_id], warning=80.0, window_s=60)
+    await fleet.cpu(server_id, 90.0)
+    for seconds in (-20, -1, 0, 1, 3):
+        await fleet.evaluate(after_minutes=seconds / 60)
+    assert fleet.told.kinds() == ["fired"]
+    assert [alert["state"] for alert in await fleet.alerts(server_id)] == ["firing"]
