@@ -88,9 +88,7 @@ def test_silences_are_made_and_ended(client: Client, reported: Reported) -> None
 
 
 def test_a_channel_hides_its_address_and_is_switched_off(client: Client) -> None:
-    channel = client.alerts.create_channel(
-        Channel(f"hook {time.time_ns()}", "webhook", "https://1.1.1.1/secret-path")
-    )
+    channel = client.alerts.create_channel(Channel(f"hook {time.time_ns()}", "webhook", "https://1.1.1.1/secret-path"))
     assert "secret-path" not in channel.shown_url
     assert client.alerts.update_channel(channel.id, UpdateChannelRequest(enabled=False)).enabled is False
     assert channel.id in {known.id for known in client.alerts.channels()}
