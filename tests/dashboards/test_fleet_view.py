@@ -68,9 +68,10 @@ def test_the_summary_counts_and_tells_since_when() -> None:
 
 
 def test_all_well_is_said_only_when_it_is() -> None:
-    assert "All is well" in text_of(summary([entry(1)], {}, NOW, UTC, None))
-    assert "All is well" not in text_of(summary([], {}, NOW, UTC, None))
-    assert "All is well" not in text_of(summary([entry(1, status="offline")], {}, NOW, UTC, None))
+    assert "No host over its marks" in text_of(summary([entry(1)], {}, NOW, UTC, None))
+    assert "No host over its marks" not in text_of(summary([], {}, NOW, UTC, None))
+    assert "No host over its marks" not in text_of(summary([entry(1, status="offline")], {}, NOW, UTC, None))
+    assert "No host over its marks" not in text_of(summary([entry(1)], {}, NOW, UTC, NOW.timestamp() - 60))
 
 
 def test_a_lost_backend_is_said_above_everything() -> None:

@@ -34,7 +34,9 @@ def summary(
                 _count(counts["offline"], "offline", "offline"),
                 _count(counts["never"], "never", "never reported"),
                 html.Span(
-                    [icon("check", 16), "All is well"] if not problems and counts["online"] else [],
+                    [icon("check", 16), "No host over its marks"]
+                    if not problems and counts["online"] and down_since is None
+                    else [],
                     className="all-well",
                 ),
             ],
