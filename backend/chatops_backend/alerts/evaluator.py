@@ -118,7 +118,7 @@ class Evaluator:
                     continue
                 try:
                     values = await read_group(self._database, group, list(servers.values()), at)
-                except (UnknownMetricError, pl.exceptions.PolarsError) as error:
+                except (UnknownMetricError, pl.exceptions.PolarsError, asyncpg.PostgresError) as error:
                     broken |= dict.fromkeys((rule.id for rule in group.rules), str(error))
                     continue
                 candidates = list(_candidates(group, values, servers, states))
