@@ -24,7 +24,7 @@ from chatops_backend.servers.local_server import ensure_local_server
 from chatops_backend.settings import Settings, SettingsError, load_or_create_secret_key, prepare_data_dir
 
 START_TIMEOUT_S = 60.0
-STOP_TIMEOUT_S = 9.0
+STOP_TIMEOUT_S = 7.0
 MAX_BACKOFF_S = 30.0
 # A part that ran so long has recovered: its next death starts the back-off anew.
 STABLE_S = 60.0
