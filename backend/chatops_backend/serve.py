@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import logging
 import signal
 import socket
@@ -59,6 +60,7 @@ async def serve(settings: Settings) -> None:
             logging.getLogger("uvicorn.error").addFilter(_without_the_peers_traceback)
             for number in (signal.SIGINT, signal.SIGTERM):
                 asyncio.get_running_loop().add_signal_handler(number, stop)
+            _collect_garbage_seldom()
             await server.serve(sockets=[listener])
             if failures:
                 raise failures[0]
@@ -78,6 +80,13 @@ def listen(host: str, port: int) -> socket.socket:
             f"cannot listen on {host}:{port} ({error.strerror}); stop what uses it, or set CHATOPS_HOST or CHATOPS_PORT"
         ) from error
     return listener
+
+
+def _collect_garbage_seldom() -> None:
+    """Rows in flight look like garbage to be searched: at Python's default of 700 objects that took a fifth of ingest."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 20)
 
 
 def _without_the_peers_traceback(record: logging.LogRecord) -> bool:
