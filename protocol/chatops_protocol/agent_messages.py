@@ -2,12 +2,14 @@
 
 Text frames are JSON, binary frames MessagePack, the same structs in both. The agent speaks first (`Authenticate`), the
 backend answers `Welcome` or closes. Then the agent sends `Samples`, the backend `FramesStored` once their rows are
-committed, and `RowsRefused` for rows it would not take.
+committed, and `RowsRefused` for rows it would not take. Orders and questions are in `control_messages`.
 """
 
 from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct, json, msgpack
+
+from chatops_protocol.control_messages import CommandPolicy, ControlFromAgent, ControlToAgent
 
 # Close codes of the agent socket (private range of RFC 6455).
 CLOSE_PROTOCOL_ERROR = 4400
@@ -43,6 +45,9 @@ class Authenticate(Struct, frozen=True, tag="auth"):
     agent_version: ShortText = ""
     platform: ShortText = ""
     interval_s: Annotated[float, Meta(ge=0.1, le=3600)] = 5.0
+    # What this agent would carry out and answer (`KNOWN_ACTS`, `KNOWN_QUESTIONS`), and what its host allows.
+    understands: Annotated[list[Column], Meta(max_length=64)] = []
+    command_policy: CommandPolicy = "off"
 
 
 class Samples(Struct, frozen=True, tag="samples"):
@@ -59,12 +64,17 @@ class Samples(Struct, frozen=True, tag="samples"):
 
 
 class Welcome(Struct, frozen=True, tag="welcome"):
-    """The key is good. Resume after `last_sequence`; `ignored` lists offered columns this backend does not know."""
+    """The key is good. Resume after `last_sequence`; `ignored` lists offered columns this backend does not know.
+
+    `command_key` is the public key that orders are signed for (32 bytes): the agent keeps the first it is told and
+    refuses orders signed by another.
+    """
 
     server_id: int
     last_sequence: int
     ignored: dict[str, list[str]]
     server_time: float
+    command_key: bytes | None = None
 
 
 class FramesStored(Struct, frozen=True, tag="stored"):
@@ -84,8 +94,8 @@ class RowsRefused(Struct, frozen=True, tag="refused"):
     detail: str = ""
 
 
-FromAgent = Authenticate | Samples
-ToAgent = Welcome | FramesStored | RowsRefused
+FromAgent = Authenticate | Samples | ControlFromAgent
+ToAgent = Welcome | FramesStored | RowsRefused | ControlToAgent
 
 decode_from_agent_json = json.Decoder(FromAgent).decode
 decode_from_agent_msgpack = msgpack.Decoder(FromAgent).decode

@@ -1,4 +1,5 @@
-"""Messages on the WebSockets for people: ``/ws/metrics/{server_id}``, ``/ws/fleet`` and ``/ws/alerts``. Text, JSON.
+"""Messages on the WebSockets for people: ``/ws/metrics/{server_id}``, ``/ws/fleet``, ``/ws/alerts`` and
+``/ws/commands/{id}``. Text, JSON.
 
 The person's client speaks first (`AuthenticatePerson`), within 5 s. The fleet's and the alerts' sockets then send the
 whole state at once and what changes after it, a server's socket each collection as it is committed. A reader that is
@@ -10,6 +11,8 @@ from typing import Any
 from msgspec import Struct, json
 
 from chatops_protocol.alert_resources import Alert
+from chatops_protocol.command_resources import Command
+from chatops_protocol.control_messages import Stream
 from chatops_protocol.resources import ServerStatus
 
 CLOSE_UNAUTHENTICATED = 4401
@@ -69,7 +72,24 @@ class AlertsState(Struct, frozen=True, tag="alerts"):
     alerts: list[Alert]
 
 
-ToPerson = ServerSamples | FleetState | AlertsState
+class CommandChanged(Struct, frozen=True, tag="command"):
+    """The first message on ``/ws/commands/{id}``, and again whenever the state changes. After its end the socket is
+    closed (1000)."""
+
+    command: Command
+
+
+class CommandOutput(Struct, frozen=True, tag="output"):
+    """What the command wrote next, from its beginning. `offset` counts the bytes of `stream` before `text`; `skipped`
+    of them, just before it, are left out."""
+
+    stream: Stream
+    offset: int
+    text: str
+    skipped: int = 0
+
+
+ToPerson = ServerSamples | FleetState | AlertsState | CommandChanged | CommandOutput
 
 decode_from_person = json.Decoder(AuthenticatePerson).decode
 decode_to_person = json.Decoder(ToPerson).decode
