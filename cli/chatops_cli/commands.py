@@ -39,6 +39,9 @@ COMMANDS: dict[str, Command] = {
         "server",
         "Add a server and print its agent's key.",
     ),
+    "audit": Command(
+        "chatops_backend.audit.cli", "audit", "chatops_backend", "server", "Read and check the audit log."
+    ),
     "bench": Command("chatops_cli.bench", "bench", "chatops_backend", "server,dashboard", "Run the benchmarks."),
     "doctor": Command("chatops_backend.doctor.cli", "doctor", "chatops_backend", "server", "Say what is wrong here."),
 }

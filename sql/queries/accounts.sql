@@ -117,11 +117,13 @@ FROM chatops.sessions AS s
 JOIN chatops.users AS u ON u.id = s.user_id
 WHERE s.id = :session_id AND s.revoked_at IS NULL AND s.expires_at > now() AND u.active;
 
--- name: revoke_session!
--- Ends one session.
-UPDATE chatops.sessions
+-- name: revoke_session^
+-- Ends one session and says whose it was; no row when it had ended already.
+UPDATE chatops.sessions AS s
 SET revoked_at = now(), revoked_because = :because
-WHERE id = :session_id AND revoked_at IS NULL;
+FROM chatops.users AS u
+WHERE s.id = :session_id AND s.revoked_at IS NULL AND u.id = s.user_id
+RETURNING u.id AS user_id, u.username, u.role;
 
 -- name: revoke_sessions_of_user!
 -- Ends all sessions of an account but :except_session (NULL: all).

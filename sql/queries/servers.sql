@@ -23,6 +23,10 @@ VALUES (:name, :description, :tags)
 ON CONFLICT DO NOTHING
 RETURNING id;
 
+-- name: lock_server!
+-- Holds one server, if there is one, until the transaction ends.
+SELECT FROM chatops.servers WHERE id = :server_id::bigint FOR UPDATE;
+
 -- name: update_server$
 -- Changes what is not NULL of one server; raises unique_violation when the name is taken.
 UPDATE chatops.servers
@@ -69,11 +73,11 @@ SET active = false
 WHERE id = :key_id::bigint
 RETURNING id, server_id, name, hint, active, created_at, expires_at, last_used_at;
 
--- name: delete_api_key$
+-- name: delete_api_key^
 -- Removes a key.
 DELETE FROM chatops.api_keys
 WHERE id = :key_id::bigint
-RETURNING id;
+RETURNING id, server_id, name, hint, active, created_at, expires_at, last_used_at;
 
 -- name: key_ids_of_server
 -- The keys of one server.

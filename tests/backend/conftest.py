@@ -17,6 +17,7 @@ from chatops_backend.accounts import access, first_run, routes, service
 from chatops_backend.accounts.login_limits import Limit, LoginLimits
 from chatops_backend.accounts.passwords import Passwords
 from chatops_backend.accounts.service import AccountService, create_account_service
+from chatops_backend.audit.actor import SYSTEM, provide_actor
 from chatops_backend.database.interface import Database
 from chatops_backend.servers import agent_keys
 from chatops_backend.servers import routes as server_routes
@@ -54,6 +55,7 @@ def build_app(passwords: Passwords) -> BuildApp:
                 "database": Provide(lambda: database, sync_to_thread=False),
                 "settings": Provide(lambda: settings, sync_to_thread=False),
                 "accounts": Provide(service.provide_accounts, sync_to_thread=False),
+                "actor": Provide(provide_actor, sync_to_thread=False),
             },
             guards=[access.require_access],
             exception_handlers=problems.exception_handlers,
@@ -124,6 +126,7 @@ async def new_person(app: Litestar, database: Database, passwords: Passwords) ->
                 target.state[service.STATE_KEY].database,
                 CreateUserRequest(username=username, password=PASSWORD, role=role),
                 await passwords.hash(PASSWORD),
+                SYSTEM,
             )
         async with open_client(target) as client:
             answer = await client.post("/auth/login", json={"username": username, "password": PASSWORD})

@@ -8,6 +8,7 @@ import click
 
 from chatops_backend.accounts import first_run, users
 from chatops_backend.accounts.principals import Principals
+from chatops_backend.audit.actor import command_line
 from chatops_backend.database.interface import Database
 from chatops_backend.problems import ProblemError
 from chatops_backend.terminal import print_table, with_database
@@ -33,7 +34,7 @@ def user() -> None:
 def add(username: str, role: Role, password_file: TextIO | None) -> None:
     """Make an account for USERNAME."""
     password = _password(password_file)
-    made = with_database(lambda database: first_run.create_user(database, username, password, role))
+    made = with_database(lambda database: first_run.create_user(database, username, password, role, command_line()))
     click.echo(f"{made.username} is now a user, role {made.role}")
     _show_generated(password, password_file)
 
@@ -57,7 +58,7 @@ def list_all() -> None:
 def set_password(username: str, password_file: TextIO | None) -> None:
     """Give USERNAME another password; ends all sessions of that person."""
     password = _password(password_file)
-    if not with_database(lambda database: first_run.set_password(database, username, password)):
+    if not with_database(lambda database: first_run.set_password(database, username, password, command_line())):
         raise click.ClickException(f"there is no user {username}; `chatops user list` shows them")
     click.echo(f"{username} has a new password")
     _show_generated(password, password_file)
@@ -78,7 +79,8 @@ def change(username: str, role: Role | None, active: bool | None) -> None:
             raise ProblemError(404, "Not found", f"there is no user {username}; `chatops user list` shows them")
         request = UpdateUserRequest(role=role, active=active)
         # A running backend has its own memory of sessions and notices within a second.
-        return await users.update_user(database, Principals(database, time.monotonic), found[0].id, request, None, None)
+        principals = Principals(database, time.monotonic)
+        return await users.update_user(database, principals, found[0].id, request, None, None, command_line())
 
     changed = with_database(work)
     click.echo(f"{changed.username}: role {changed.role}, {'active' if changed.active else 'disabled'}")

@@ -9,6 +9,9 @@ from msgspec import ValidationError, convert
 
 from chatops_backend.accounts import users
 from chatops_backend.accounts.passwords import Passwords
+from chatops_backend.accounts.service import user_from
+from chatops_backend.audit.actor import SYSTEM, Actor
+from chatops_backend.audit.trail import Target, record
 from chatops_backend.database.interface import Database
 from chatops_backend.database.queries import load_queries
 from chatops_backend.settings import Settings, SettingsError
@@ -36,19 +39,21 @@ async def ensure_first_administrator(
         await queries.lock_first_run(transaction, lock=_LOCK)
         if await queries.has_users(transaction):
             return None
-        await queries.create_user(
+        row = await queries.create_user(
             transaction, username=request.username, password_hash=password_hash, role="admin", display_name=""
         )
+        first = user_from(row)
+        await record(transaction, SYSTEM, "user.create", Target("user", first.id, first.username), after=first)
     return generated
 
 
-async def create_user(database: Database, username: str, password: str, role: Role) -> User:
+async def create_user(database: Database, username: str, password: str, role: Role, actor: Actor) -> User:
     """Raises `ProblemError` when the name is taken, msgspec's `ValidationError` when name or password will not do."""
     request = convert({"username": username, "password": password, "role": role}, CreateUserRequest)
-    return await users.create_user(database, request, await _hash(password, None))
+    return await users.create_user(database, request, await _hash(password, None), actor)
 
 
-async def set_password(database: Database, username: str, password: str) -> bool:
+async def set_password(database: Database, username: str, password: str, actor: Actor) -> bool:
     """Give an account another password and end its sessions (a running backend notices within a second).
 
     False when there is no such account; raises msgspec's `ValidationError` when the password will not do.
@@ -66,6 +71,7 @@ async def set_password(database: Database, username: str, password: str) -> bool
         await queries.revoke_sessions_of_user(
             transaction, user_id=found["id"], because="the password was reset", except_session=None
         )
+        await record(transaction, actor, "user.set_password", Target("user", found["id"], found["username"]))
     return True
 
 

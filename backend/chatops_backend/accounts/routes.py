@@ -9,6 +9,7 @@ from chatops_backend.accounts import user_routes, users
 from chatops_backend.accounts.access import allow, allow_anyone, optional_person
 from chatops_backend.accounts.principals import Principal
 from chatops_backend.accounts.service import Accounts
+from chatops_backend.audit.actor import RequestActor, actor_of, address_of
 from chatops_protocol.resources import (
     ChangePasswordRequest,
     LoginRequest,
@@ -24,13 +25,13 @@ PersonRequest = Request[Principal, Any, Any]
 
 
 @post("/login", opt=allow_anyone(), status_code=200)
-async def login(data: JSONBody[LoginRequest], request: Request[Any, Any, Any], accounts: Accounts) -> TokenPair:
-    return await accounts.login(data.username, data.password, _address(request))
+async def login(data: JSONBody[LoginRequest], accounts: Accounts, actor: RequestActor) -> TokenPair:
+    return await accounts.login(data.username, data.password, actor)
 
 
 @post("/refresh", opt=allow_anyone(), status_code=200)
-async def refresh(data: JSONBody[RefreshRequest], accounts: Accounts) -> TokenPair:
-    return await accounts.refresh(data.refresh_token)
+async def refresh(data: JSONBody[RefreshRequest], accounts: Accounts, actor: RequestActor) -> TokenPair:
+    return await accounts.refresh(data.refresh_token, actor)
 
 
 # Public, since a person whose access token just expired must be able to log out: either token is the credential.
@@ -39,12 +40,16 @@ async def logout(
     request: Request[Any, Any, Any], accounts: Accounts, data: JSONBody[LogoutRequest | None] = None
 ) -> None:
     principal = await optional_person(request, accounts)
-    await accounts.logout(principal, data.refresh_token if data is not None else None)
+    await accounts.logout(
+        principal, data.refresh_token if data is not None else None, actor_of(principal, address_of(request))
+    )
 
 
 @post("/change-password", opt=allow("viewer"), status_code=204)
-async def change_password(data: JSONBody[ChangePasswordRequest], request: PersonRequest, accounts: Accounts) -> None:
-    await accounts.change_password(request.user, data.current_password, data.new_password, _address(request))
+async def change_password(
+    data: JSONBody[ChangePasswordRequest], request: PersonRequest, accounts: Accounts, actor: RequestActor
+) -> None:
+    await accounts.change_password(request.user, data.current_password, data.new_password, actor)
 
 
 @get("/me", opt=allow("viewer"))
@@ -53,14 +58,11 @@ async def read_me(request: PersonRequest, accounts: Accounts) -> User:
 
 
 @put("/me", opt=allow("viewer"))
-async def update_me(data: JSONBody[UpdateMeRequest], request: PersonRequest, accounts: Accounts) -> User:
-    change = UpdateUserRequest(display_name=data.display_name)
-    return await users.update_user(accounts.database, accounts.principals, request.user.user_id, change, None, None)
-
-
-def _address(request: Request[Any, Any, Any]) -> str | None:
-    """The peer's own address. Forwarding headers are anybody's claim and are not looked at."""
-    return request.client.host if request.client is not None else None
+async def update_me(
+    data: JSONBody[UpdateMeRequest], request: PersonRequest, accounts: Accounts, actor: RequestActor
+) -> User:
+    user_id, change = request.user.user_id, UpdateUserRequest(display_name=data.display_name)
+    return await users.update_user(accounts.database, accounts.principals, user_id, change, None, None, actor)
 
 
 route_handlers = [

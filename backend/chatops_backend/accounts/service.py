@@ -18,6 +18,8 @@ from chatops_backend.accounts.passwords import HashingBusyError, Passwords
 from chatops_backend.accounts.principals import Principal, Principals
 from chatops_backend.accounts.sessions import Sessions
 from chatops_backend.accounts.tokens import ACCESS_TOKEN_S, AccessTokens, InvalidTokenError
+from chatops_backend.audit.actor import Actor
+from chatops_backend.audit.trail import Target, record, record_alone
 from chatops_backend.database.interface import Database, DatabaseUnavailableError
 from chatops_backend.database.queries import load_queries
 from chatops_backend.problems import ProblemError
@@ -46,9 +48,9 @@ class AccountService:
         principal = await self.principals.current(claims.sid)
         return principal if principal is not None and str(principal.user_id) == claims.sub else None
 
-    async def login(self, username: str, password: str, address: str | None) -> TokenPair:
+    async def login(self, username: str, password: str, actor: Actor) -> TokenPair:
         queries = load_queries("accounts")
-        with self._guessing(username, address) as right:
+        with self._guessing(username, actor.address) as right:
             # No username holds a NUL, and PostgreSQL would not take one.
             found: Record | None = (
                 None if "\0" in username else await queries.find_user_for_login(self.database, username=username)
@@ -56,64 +58,72 @@ class AccountService:
             known_hash: str | None = found["password_hash"] if found is not None else None
             if not await self.passwords.verify(known_hash, password) or found is None or not found["active"]:
                 raise _wrong("The username or the password is wrong.")
+                await self._record_refusal(actor, "auth.login", found)
             right()
         assert known_hash is not None
         try:
-            session_id, refresh_token = await self.sessions.open(found["id"], known_hash)
+            session_id, refresh_token = await self.sessions.open(found, actor.address)
         except InvalidTokenError:
             raise _wrong("The username or the password is wrong.") from None
+            await self._record_refusal(actor, "auth.login", found)
         if self.passwords.is_outdated(known_hash):
             await queries.replace_password_hash(
                 self.database, user_id=found["id"], old=known_hash, new=await self.passwords.hash(password)
             )
         return self._pair(self.tokens.issue(found["id"], session_id), refresh_token, found)
 
-    async def refresh(self, refresh_token: str) -> TokenPair:
+    async def refresh(self, refresh_token: str, actor: Actor) -> TokenPair:
         try:
-            person, following = await self.sessions.refresh(refresh_token)
+            person, following = await self.sessions.refresh(refresh_token, actor)
         except InvalidTokenError:
             raise _wrong("The refresh token is not valid any more; log in again.") from None
         return self._pair(self.tokens.issue(person["id"], person["session_id"]), following, person)
 
-    async def logout(self, principal: Principal | None, refresh_token: str | None) -> None:
+    async def logout(self, principal: Principal | None, refresh_token: str | None, actor: Actor) -> None:
         """End the session of the access token, of the refresh token, or of both."""
         if principal is None and refresh_token is None:
             raise _wrong("Send the refresh token, or the access token, of the session that shall end.")
         if principal is not None:
-            await self.sessions.end(principal.session_id, "logged out")
+            await self.sessions.end(principal.session_id, "logged out", "auth.logout", actor)
         if refresh_token is not None:
             try:
-                await self.sessions.end_by_token(refresh_token)
+                await self.sessions.end_by_token(refresh_token, actor)
             except InvalidTokenError:
                 raise _wrong("The refresh token is not known.") from None
 
-    async def change_password(self, principal: Principal, current: str, new: str, address: str | None) -> None:
+    async def change_password(self, principal: Principal, current: str, new: str, actor: Actor) -> None:
         """Every other session of the person ends."""
         queries = load_queries("accounts")
-        with self._guessing(principal.username, address) as right:
+        target = Target("user", principal.user_id, principal.username)
+        with self._guessing(principal.username, actor.address) as right:
             known_hash = await queries.find_password_hash(self.database, user_id=principal.user_id)
             if not await self.passwords.verify(known_hash, current):
                 raise ProblemError(
                     403, "Wrong password", "The current password is wrong; the password stays as it was."
+                await record_alone(
+                    self.database, actor, "auth.change_password", target, result="refused", detail="wrong password"
+                )
                 )
             right()
-        await self.set_password(principal.user_id, new, keep=principal)
-
-    async def set_password(self, user_id: int, password: str, *, keep: Principal | None = None) -> None:
-        """Set a password and end the account's sessions, but the one of `keep`."""
-        password_hash = await self.hash_password(password)
+        password_hash = await self.hash_password(new)
         async with self.database.transaction() as transaction:
             queries = load_queries("accounts")
             await queries.update_user(
-                transaction, user_id=user_id, role=None, display_name=None, active=None, password_hash=password_hash
+                transaction,
+                user_id=principal.user_id,
+                role=None,
+                display_name=None,
+                active=None,
+                password_hash=password_hash,
             )
             await queries.revoke_sessions_of_user(
                 transaction,
-                user_id=user_id,
+                user_id=principal.user_id,
                 because="the password was changed",
-                except_session=keep.session_id if keep is not None else None,
+                except_session=principal.session_id,
             )
-        self.principals.user_changed(user_id)
+            await record(transaction, actor, "auth.change_password", target)
+        self.principals.user_changed(principal.user_id)
 
     async def hash_password(self, password: str) -> str:
         try:
@@ -148,6 +158,12 @@ class AccountService:
 
     def _pair(self, access_token: str, refresh_token: str, user: Record) -> TokenPair:
         return TokenPair(access_token, refresh_token, "Bearer", ACCESS_TOKEN_S, user_from(user))
+    async def _record_refusal(self, actor: Actor, action: str, found: Record | None) -> None:
+        # A name that nobody has is not kept: people type passwords into that field.
+        target = Target("user", found["id"], found["username"]) if found is not None else Target("user")
+        detail = "no such name" if found is None else "wrong password" if found["active"] else "disabled"
+        await record_alone(self.database, actor, action, target, result="refused", detail=detail)
+
 
 
 def create_account_service(

@@ -9,6 +9,8 @@ from asyncpg import Record
 
 from chatops_backend.accounts.principals import Principals
 from chatops_backend.accounts.tokens import InvalidTokenError, hash_refresh_token, new_refresh_token
+from chatops_backend.audit.actor import Actor
+from chatops_backend.audit.trail import Target, note, record
 from chatops_backend.database.interface import Database, Executor
 from chatops_backend.database.queries import load_queries
 
@@ -23,34 +25,38 @@ class Sessions:
         self._principals = principals
         self._queries = load_queries("accounts")
 
-    async def open(self, user_id: int, password_hash: str) -> tuple[UUID, str]:
+    async def open(self, user: Record, address: str | None) -> tuple[UUID, str]:
         """A new session's id and first refresh token.
 
-        Raises `InvalidTokenError` when the account was disabled or got another password since `password_hash` was read.
+        Raises `InvalidTokenError` when the account was disabled or got another password since `user` was read.
         """
         async with self._database.transaction() as transaction:
-            await self._queries.delete_old_sessions(transaction, user_id=user_id)
+            await self._queries.delete_old_sessions(transaction, user_id=user["id"])
             row = await self._queries.open_session(
-                transaction, user_id=user_id, password_hash=password_hash, idle_s=IDLE_S
+                transaction, user_id=user["id"], password_hash=user["password_hash"], idle_s=IDLE_S
             )
             if row is None:
                 raise InvalidTokenError
-            return row["id"], await self._store_token(transaction, row["id"])
+            token = await self._store_token(transaction, row["id"])
+            person = Actor("person", user["username"], user["id"], user["role"], row["id"], address)
+            await record(transaction, person, "auth.login", Target("user", user["id"], user["username"]))
+            return row["id"], token
 
-    async def refresh(self, token: str) -> tuple[Record, str]:
+    async def refresh(self, token: str, actor: Actor) -> tuple[Record, str]:
         """The session's person (with `session_id`) and the next refresh token.
 
         Raises `InvalidTokenError` for a token that is unknown, used, or of a session that is over.
         """
         token_hash = hash_refresh_token(token)
         misused: UUID | None = None
+        robbed: Record | None = None
         person: Record | None = None
         async with self._database.transaction() as transaction:
             session_id = await self._queries.use_refresh_token(transaction, token_hash=token_hash)
             if session_id is None:
                 misused = await self._queries.find_session_of_refresh_token(transaction, token_hash=token_hash)
                 if misused is not None:
-                    await self._queries.revoke_session(
+                    robbed = await self._queries.revoke_session(
                         transaction, session_id=misused, because="a refresh token was used twice"
                     )
             else:
@@ -60,22 +66,30 @@ class Sessions:
                 following = await self._store_token(transaction, session_id) if person is not None else ""
         if misused is not None:
             self._principals.session_changed(misused)
+            if robbed is not None:
+                target = Target("user", robbed["user_id"], robbed["username"])
+                detail = f"session {misused} was ended"
+                await note(self._database, actor, "auth.refresh_reused", target, result="refused", detail=detail)
         if person is None:
             raise InvalidTokenError
         return person, following
 
-    async def end_by_token(self, token: str) -> None:
+    async def end_by_token(self, token: str, actor: Actor) -> None:
         """Log out. Raises `InvalidTokenError` for a token that was never issued."""
         session_id = await self._queries.find_session_of_refresh_token(
             self._database, token_hash=hash_refresh_token(token)
         )
         if session_id is None:
             raise InvalidTokenError
-        await self.end(session_id, "logged out")
+        await self.end(session_id, "logged out", "auth.logout", actor)
 
-    async def end(self, session_id: UUID, because: str) -> None:
-        await self._queries.revoke_session(self._database, session_id=session_id, because=because)
+    async def end(self, session_id: UUID, because: str, action: str, actor: Actor) -> None:
+        """Whoever held the session's token acts for its person."""
+        row = await self._queries.revoke_session(self._database, session_id=session_id, because=because)
         self._principals.session_changed(session_id)
+        if row is not None:
+            person = Actor("person", row["username"], row["user_id"], row["role"], session_id, actor.address)
+            await note(self._database, person, action, Target("user", row["user_id"], row["username"]))
 
     async def _store_token(self, executor: Executor, session_id: UUID) -> str:
         token = new_refresh_token()

@@ -9,6 +9,7 @@ from chatops_backend.accounts import users
 from chatops_backend.accounts.access import allow
 from chatops_backend.accounts.principals import Principal
 from chatops_backend.accounts.service import Accounts
+from chatops_backend.audit.actor import RequestActor
 from chatops_backend.paging import DEFAULT_LIMIT, Cursor, Id, IdKey, Limit, page, read_id_cursor
 from chatops_protocol.resources import CreateUserRequest, Page, UpdateUserRequest, User
 
@@ -20,8 +21,8 @@ async def list_users(accounts: Accounts, limit: Limit = DEFAULT_LIMIT, cursor: C
 
 
 @post("/", opt=allow("admin"))
-async def create_user(data: JSONBody[CreateUserRequest], accounts: Accounts) -> User:
-    return await users.create_user(accounts.database, data, await accounts.hash_password(data.password))
+async def create_user(data: JSONBody[CreateUserRequest], accounts: Accounts, actor: RequestActor) -> User:
+    return await users.create_user(accounts.database, data, await accounts.hash_password(data.password), actor)
 
 
 @get("/{user_id:int}", opt=allow("admin"))
@@ -35,16 +36,17 @@ async def update_user(
     data: JSONBody[UpdateUserRequest],
     request: Request[Principal, Any, Any],
     accounts: Accounts,
+    actor: RequestActor,
 ) -> User:
     password_hash = await accounts.hash_password(data.password) if data.password is not None else None
     return await users.update_user(
-        accounts.database, accounts.principals, user_id, data, password_hash, request.user.session_id
+        accounts.database, accounts.principals, user_id, data, password_hash, request.user.session_id, actor
     )
 
 
 @delete("/{user_id:int}", opt=allow("admin"))
-async def delete_user(user_id: Id, accounts: Accounts) -> None:
-    await users.delete_user(accounts.database, accounts.principals, user_id)
+async def delete_user(user_id: Id, accounts: Accounts, actor: RequestActor) -> None:
+    await users.delete_user(accounts.database, accounts.principals, user_id, actor)
 
 
 handlers = [list_users, create_user, read_user, update_user, delete_user]

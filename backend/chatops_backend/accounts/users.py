@@ -9,24 +9,29 @@ from asyncpg import Record
 
 from chatops_backend.accounts.principals import Principals
 from chatops_backend.accounts.service import user_from
+from chatops_backend.audit.actor import Actor
+from chatops_backend.audit.trail import Target, record
 from chatops_backend.database.interface import Database, Transaction
 from chatops_backend.database.queries import load_queries
 from chatops_backend.problems import ProblemError, not_found
 from chatops_protocol.resources import ROLES, CreateUserRequest, UpdateUserRequest, User
 
 
-async def create_user(database: Database, request: CreateUserRequest, password_hash: str) -> User:
+async def create_user(database: Database, request: CreateUserRequest, password_hash: str, actor: Actor) -> User:
     """Raises `ProblemError` 409 when the name is taken, letter case aside."""
-    row = await load_queries("accounts").create_user(
-        database,
-        username=request.username,
-        password_hash=password_hash,
-        role=request.role,
-        display_name=request.display_name,
-    )
-    if row is None:
-        raise ProblemError(409, "Name taken", f"There is a user {request.username} already; choose another name.")
-    return user_from(row)
+    async with database.transaction() as transaction:
+        row = await load_queries("accounts").create_user(
+            transaction,
+            username=request.username,
+            password_hash=password_hash,
+            role=request.role,
+            display_name=request.display_name,
+        )
+        if row is None:
+            raise ProblemError(409, "Name taken", f"There is a user {request.username} already; choose another name.")
+        user = user_from(row)
+        await record(transaction, actor, "user.create", _target(user), after=user)
+    return user
 
 
 async def update_user(
@@ -36,6 +41,7 @@ async def update_user(
     request: UpdateUserRequest,
     password_hash: str | None,
     keep_session: UUID | None,
+    actor: Actor,
 ) -> User:
     """Change what the request names. `keep_session` survives a changed password: the administrator's own.
 
@@ -63,15 +69,28 @@ async def update_user(
                 because="disabled" if disabled else "the role was lowered" if demoted else "the password was changed",
                 except_session=None if demoted or disabled else keep_session,
             )
+        user = user_from(row)
+        await record(
+            transaction,
+            actor,
+            "user.update",
+            _target(user),
+            before=user_from(before),
+            after=user,
+            detail="the password was reset" if password_hash is not None else "",
+        )
     principals.user_changed(user_id)
-    return user_from(row)
+    return user
 
 
-async def delete_user(database: Database, principals: Principals, user_id: int) -> None:
+async def delete_user(database: Database, principals: Principals, user_id: int, actor: Actor) -> None:
     """Raises `ProblemError`: 404, or 409 for the last active administrator."""
     async with database.transaction() as transaction:
-        await _require_another_administrator(transaction, await _lock(transaction, user_id))
+        before = await _lock(transaction, user_id)
+        await _require_another_administrator(transaction, before)
         await load_queries("accounts").delete_user(transaction, user_id=user_id)
+        user = user_from(before)
+        await record(transaction, actor, "user.delete", _target(user), before=user)
     principals.user_changed(user_id)
 
 
@@ -84,6 +103,10 @@ async def find_user(database: Database, user_id: int) -> User:
 
 async def list_users(database: Database, after: int, count: int) -> list[User]:
     return [user_from(row) async for row in load_queries("accounts").list_users(database, after=after, count=count)]
+
+
+def _target(user: User) -> Target:
+    return Target("user", user.id, user.username)
 
 
 async def _lock(transaction: Transaction, user_id: int) -> Record:

@@ -5,10 +5,11 @@ from datetime import UTC, datetime, timedelta
 import click
 from msgspec import convert
 
-from chatops_backend.database.interface import Database
+from chatops_backend.audit.actor import command_line
+from chatops_backend.database.interface import Database, Transaction
 from chatops_backend.database.queries import load_queries
 from chatops_backend.problems import ProblemError
-from chatops_backend.servers.agent_keys import generate_key, hash_key, hint_of
+from chatops_backend.servers import inventory
 from chatops_backend.settings import Settings
 from chatops_backend.terminal import print_table, with_database
 from chatops_protocol.resources import CreateApiKeyRequest, WriteServerRequest
@@ -26,12 +27,9 @@ def server_add(name: str, description: str, tags: tuple[str, ...], key_only: boo
 
     async def work(database: Database) -> str:
         wanted = convert({"name": name, "description": description, "tags": tags}, WriteServerRequest)
-        server_id = await load_queries("servers").create_server(
-            database, name=wanted.name, description=wanted.description, tags=list(dict.fromkeys(wanted.tags))
-        )
-        if server_id is None:
-            raise ProblemError(409, "Name taken", f"there is a server {name} already; `chatops key add` makes it a key")
-        return await _make_key(database, server_id, "agent", None)
+        async with database.transaction() as transaction:
+            server_id = await inventory.create_server(transaction, wanted, command_line())
+            return await _make_key(transaction, server_id, "agent", None)
 
     key = with_database(work)
     _show(key, key_only, f"{name} is added. On that host, with its key in the file agent_key (mode 0600):")
@@ -52,7 +50,9 @@ def add(server: str, name: str, days: int | None, key_only: bool) -> None:
 
     async def work(database: Database) -> str:
         expires_at = datetime.now(UTC) + timedelta(days=days) if days is not None else None
-        return await _make_key(database, await _server_id(database, server), name, expires_at)
+        server_id = await _server_id(database, server)
+        async with database.transaction() as transaction:
+            return await _make_key(transaction, server_id, name, expires_at)
 
     _show(with_database(work), key_only, f"A key for {server} is made. With it in the file agent_key (mode 0600):")
 
@@ -87,25 +87,16 @@ def revoke(key_id: int) -> None:
     """End the key with the id KEY_ID for good. A running backend closes its connection within seconds."""
 
     async def work(database: Database) -> None:
-        if await load_queries("servers").deactivate_api_key(database, key_id=key_id) is None:
-            raise ProblemError(404, "Not found", f"there is no key {key_id}; `chatops key list` shows them")
+        async with database.transaction() as transaction:
+            await inventory.deactivate_api_key(transaction, key_id, command_line())
 
     with_database(work)
     click.echo(f"key {key_id} is revoked")
 
 
-async def _make_key(database: Database, server_id: int, name: str, expires_at: datetime | None) -> str:
+async def _make_key(transaction: Transaction, server_id: int, name: str, expires_at: datetime | None) -> str:
     wanted = convert({"server_id": server_id, "name": name, "expires_at": expires_at}, CreateApiKeyRequest)
-    made = generate_key()
-    await load_queries("servers").create_api_key(
-        database,
-        server_id=wanted.server_id,
-        name=wanted.name,
-        key_hash=hash_key(made),
-        hint=hint_of(made),
-        expires_at=wanted.expires_at,
-    )
-    return made
+    return (await inventory.create_api_key(transaction, wanted, command_line()))[1]
 
 
 async def _server_id(database: Database, name: str) -> int:

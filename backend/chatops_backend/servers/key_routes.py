@@ -8,11 +8,13 @@ from litestar.di import NamedDependency
 from litestar.params import JSONBody
 
 from chatops_backend.accounts.access import allow
+from chatops_backend.audit.actor import RequestActor
 from chatops_backend.database.interface import Database
 from chatops_backend.database.queries import load_queries
 from chatops_backend.paging import DEFAULT_LIMIT, Cursor, Id, IdFilter, IdKey, Limit, page, read_id_cursor
-from chatops_backend.problems import ProblemError, not_found
-from chatops_backend.servers.agent_keys import Revocations, generate_key, hash_key, hint_of
+from chatops_backend.problems import ProblemError
+from chatops_backend.servers import inventory
+from chatops_backend.servers.agent_keys import Revocations
 from chatops_protocol.resources import ApiKey, CreateApiKeyRequest, CreatedApiKey, Page
 
 
@@ -30,7 +32,9 @@ async def list_api_keys(
 
 
 @post("/", opt=allow("admin"))
-async def create_api_key(data: JSONBody[CreateApiKeyRequest], database: NamedDependency[Database]) -> CreatedApiKey:
+async def create_api_key(
+    data: JSONBody[CreateApiKeyRequest], database: NamedDependency[Database], actor: RequestActor
+) -> CreatedApiKey:
     if data.expires_at is not None and data.expires_at <= datetime.now(UTC):
         raise ProblemError(
             400,
@@ -38,17 +42,8 @@ async def create_api_key(data: JSONBody[CreateApiKeyRequest], database: NamedDep
             "Choose an `expires_at` in the future, or leave it out for a key that does not expire.",
             extra=[{"message": "is in the past", "key": "expires_at", "source": "body"}],
         )
-    key = generate_key()
-    row = await load_queries("servers").create_api_key(
-        database,
-        server_id=data.server_id,
-        name=data.name,
-        key_hash=hash_key(key),
-        hint=hint_of(key),
-        expires_at=data.expires_at,
-    )
-    if row is None:
-        raise not_found("server", data.server_id)
+    async with database.transaction() as transaction:
+        row, key = await inventory.create_api_key(transaction, data, actor)
     return CreatedApiKey(
         id=row["id"],
         server_id=row["server_id"],
@@ -62,18 +57,21 @@ async def create_api_key(data: JSONBody[CreateApiKeyRequest], database: NamedDep
 
 
 @post("/{key_id:int}/deactivate", opt=allow("admin"), status_code=200)
-async def deactivate_api_key(key_id: Id, database: NamedDependency[Database], key_revocations: Revocations) -> ApiKey:
-    row = await load_queries("servers").deactivate_api_key(database, key_id=key_id)
-    if row is None:
-        raise not_found("API key", key_id)
+async def deactivate_api_key(
+    key_id: Id, database: NamedDependency[Database], key_revocations: Revocations, actor: RequestActor
+) -> ApiKey:
+    async with database.transaction() as transaction:
+        row = await inventory.deactivate_api_key(transaction, key_id, actor)
     key_revocations.announce([key_id])
     return _api_key(row)
 
 
 @delete("/{key_id:int}", opt=allow("admin"))
-async def delete_api_key(key_id: Id, database: NamedDependency[Database], key_revocations: Revocations) -> None:
-    if await load_queries("servers").delete_api_key(database, key_id=key_id) is None:
-        raise not_found("API key", key_id)
+async def delete_api_key(
+    key_id: Id, database: NamedDependency[Database], key_revocations: Revocations, actor: RequestActor
+) -> None:
+    async with database.transaction() as transaction:
+        await inventory.delete_api_key(transaction, key_id, actor)
     key_revocations.announce([key_id])
 
 

@@ -3,9 +3,12 @@
 import os
 from pathlib import Path
 
+from chatops_backend.audit.actor import SYSTEM
 from chatops_backend.database.interface import Database
 from chatops_backend.database.queries import load_queries
-from chatops_backend.servers.agent_keys import generate_key, hash_key, hint_of, identify_agent
+from chatops_backend.servers import inventory
+from chatops_backend.servers.agent_keys import identify_agent
+from chatops_protocol.resources import CreateApiKeyRequest, WriteServerRequest
 
 
 async def ensure_local_server(database: Database, data_dir: Path, hostname: str) -> str:
@@ -18,17 +21,13 @@ async def ensure_local_server(database: Database, data_dir: Path, hostname: str)
         kept = path.read_text().strip()
         if await identify_agent(database, kept) is not None:
             return kept
-    queries = load_queries("servers")
     name = hostname.strip()[:200] or "localhost"
-    server_id = await queries.find_server_by_name(database, name=name)
-    if server_id is None:
-        server_id = await queries.create_server(
-            database, name=name, description="The machine that ChatOps itself runs on", tags=[]
-        )
-    key = generate_key()
-    await queries.create_api_key(
-        database, server_id=server_id, name="local agent", key_hash=hash_key(key), hint=hint_of(key), expires_at=None
-    )
+    server_id = await load_queries("servers").find_server_by_name(database, name=name)
+    async with database.transaction() as transaction:
+        if server_id is None:
+            wanted = WriteServerRequest(name, "The machine that ChatOps itself runs on")
+            server_id = await inventory.create_server(transaction, wanted, SYSTEM)
+        _, key = await inventory.create_api_key(transaction, CreateApiKeyRequest(server_id, "local agent"), SYSTEM)
     path.unlink(missing_ok=True)
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
         file.write(key + "\n")

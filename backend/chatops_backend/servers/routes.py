@@ -15,11 +15,13 @@ from msgspec import Struct
 
 from chatops_backend.accounts.access import allow
 from chatops_backend.accounts.principals import Principal
-from chatops_backend.database.interface import Database
+from chatops_backend.audit.actor import RequestActor
+from chatops_backend.audit.trail import Target, record
+from chatops_backend.database.interface import Database, Executor
 from chatops_backend.database.queries import load_queries
 from chatops_backend.paging import DEFAULT_LIMIT, Cursor, Id, IdKey, Limit, page, read_cursor, read_id_cursor
 from chatops_backend.problems import ProblemError, not_found
-from chatops_backend.servers import key_routes
+from chatops_backend.servers import inventory, key_routes
 from chatops_backend.servers.agent_keys import Revocations, provide_key_revocations
 from chatops_protocol.resources import (
     ConnectionEvent,
@@ -65,12 +67,11 @@ async def list_servers(
 
 
 @post("/", opt=allow("admin"))
-async def create_server(data: JSONBody[WriteServerRequest], database: NamedDependency[Database]) -> Server:
-    server_id = await load_queries("servers").create_server(
-        database, name=data.name, description=data.description, tags=_distinct(data.tags)
-    )
-    if server_id is None:
-        raise _name_taken(data.name)
+async def create_server(
+    data: JSONBody[WriteServerRequest], database: NamedDependency[Database], actor: RequestActor
+) -> Server:
+    async with database.transaction() as transaction:
+        server_id = await inventory.create_server(transaction, data, actor)
     return await _find(database, server_id)
 
 
@@ -85,31 +86,42 @@ async def update_server(
     data: JSONBody[UpdateServerRequest],
     request: Request[Principal, Any, Any],
     database: NamedDependency[Database],
+    actor: RequestActor,
 ) -> Server:
-    if data.name is not None and not request.user.may("admin") and data.name != (await _find(database, server_id)).name:
-        raise ProblemError(403, "Forbidden", "Only administrators rename servers; leave `name` out to change the rest.")
+    queries = load_queries("servers")
     try:
-        found = await load_queries("servers").update_server(
-            database,
-            server_id=server_id,
-            name=data.name,
-            description=data.description,
-            tags=_distinct(data.tags) if data.tags is not None else None,
-        )
+        async with database.transaction() as transaction:
+            await queries.lock_server(transaction, server_id=server_id)
+            before = await _find(transaction, server_id)
+            if data.name not in (None, before.name) and not request.user.may("admin"):
+                raise ProblemError(
+                    403, "Forbidden", "Only administrators rename servers; leave `name` out to change the rest."
+                )
+            await queries.update_server(
+                transaction,
+                server_id=server_id,
+                name=data.name,
+                description=data.description,
+                tags=_distinct(data.tags) if data.tags is not None else None,
+            )
+            server = await _find(transaction, server_id)
+            was, now = _settings_of(before), _settings_of(server)
+            await record(transaction, actor, "server.update", _target(server), before=was, after=now)
     except asyncpg.UniqueViolationError:
         raise _name_taken(data.name or "") from None
-    if found is None:
-        raise not_found("server", server_id)
-    return await _find(database, server_id)
+    return server
 
 
 @delete("/{server_id:int}", opt=allow("admin"))
-async def delete_server(server_id: Id, database: NamedDependency[Database], key_revocations: Revocations) -> None:
+async def delete_server(
+    server_id: Id, database: NamedDependency[Database], key_revocations: Revocations, actor: RequestActor
+) -> None:
     queries = load_queries("servers")
     async with database.transaction() as transaction:
         key_ids = [row["id"] async for row in queries.key_ids_of_server(transaction, server_id=server_id)]
-        if await queries.delete_server(transaction, server_id=server_id) is None:
-            raise not_found("server", server_id)
+        before = await _find(transaction, server_id)
+        await queries.delete_server(transaction, server_id=server_id)
+        await record(transaction, actor, "server.delete", _target(before), before=_settings_of(before))
     key_revocations.announce(key_ids)
 
 
@@ -134,11 +146,20 @@ async def list_connections(
     return page(events, limit, lambda event: _ConnectionKey(event.time, event.event, event.detail))
 
 
-async def _find(database: Database, server_id: int) -> Server:
+async def _find(database: Executor, server_id: int) -> Server:
     row = await load_queries("servers").find_server(database, server_id=server_id)
     if row is None:
         raise not_found("server", server_id)
     return _server(row)
+
+
+def _target(server: Server) -> Target:
+    return Target("server", server.id, server.name)
+
+
+def _settings_of(server: Server) -> dict[str, object]:
+    """What people say of a server; the rest is its own doing."""
+    return {"name": server.name, "description": server.description, "tags": server.tags}
 
 
 def _server(row: Record) -> Server:

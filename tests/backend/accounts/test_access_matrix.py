@@ -81,6 +81,8 @@ ACCESS = {
     "POST /api/v1/alerts/silences": "operator",
     "DELETE /api/v1/alerts/silences/{silence_id:int}": "operator",
     "GET /api/v1/agent/wheel": "anyone",
+    "GET /api/v1/audit": "admin",
+    "GET /api/v1/audit/verify": "admin",
     "GET /api/v1/agent/wheel/{filename:str}": "anyone",
     "WEBSOCKET /api/v1/ws/metrics/{server_id:int}": "viewer",
     "WEBSOCKET /api/v1/ws/fleet": "viewer",

@@ -7,6 +7,7 @@ import msgspec
 import pytest
 
 from chatops_backend.accounts import first_run
+from chatops_backend.audit.actor import SYSTEM
 from chatops_backend.database.open import open_database
 from chatops_backend.problems import ProblemError
 from chatops_backend.settings import SettingsError
@@ -55,17 +56,17 @@ async def test_the_settings_name_and_password_are_used_and_not_shown(fresh, pass
 
 
 async def test_the_command_line_creates_lists_and_resets(database, viewer, anonymous, unique_name) -> None:
-    user = await first_run.create_user(database, unique_name, "a long enough one", "operator")
+    user = await first_run.create_user(database, unique_name, "a long enough one", "operator", SYSTEM)
     assert user in await first_run.list_users(database)
     with pytest.raises(ProblemError, match="choose another name"):
-        await first_run.create_user(database, unique_name, "a long enough one", "operator")
+        await first_run.create_user(database, unique_name, "a long enough one", "operator", SYSTEM)
     with pytest.raises(msgspec.ValidationError):
-        await first_run.create_user(database, unique_name + "2", "short", "operator")
+        await first_run.create_user(database, unique_name + "2", "short", "operator", SYSTEM)
 
-    assert await first_run.set_password(database, viewer.username, "set on the command line")
-    assert not await first_run.set_password(database, "nobody-of-that-name", "set on the command line")
+    assert await first_run.set_password(database, viewer.username, "set on the command line", SYSTEM)
+    assert not await first_run.set_password(database, "nobody-of-that-name", "set on the command line", SYSTEM)
     with pytest.raises(msgspec.ValidationError):
-        await first_run.set_password(database, viewer.username, "short")
+        await first_run.set_password(database, viewer.username, "short", SYSTEM)
     refused = await anonymous.post("/auth/refresh", json={"refresh_token": viewer.refresh_token})
     assert refused.status_code == 401
     login = {"username": viewer.username, "password": "set on the command line"}

@@ -6,6 +6,7 @@ import pytest
 
 from chatops_backend.accounts import users
 from chatops_backend.accounts.service import STATE_KEY
+from chatops_backend.audit.actor import SYSTEM
 from chatops_backend.database.open import open_database
 from chatops_backend.problems import ProblemError
 from chatops_protocol.resources import UpdateUserRequest
@@ -165,7 +166,7 @@ async def test_two_administrators_who_remove_each_other_at_once_do_not_both_succ
     lower, raised = UpdateUserRequest(role="viewer"), UpdateUserRequest(role="admin")
 
     async def change(person, request: UpdateUserRequest) -> None:
-        await users.update_user(service.database, service.principals, person.id, request, None, None)
+        await users.update_user(service.database, service.principals, person.id, request, None, None, SYSTEM)
 
     for _ in range(20):
         answers = await asyncio.gather(change(first, lower), change(second, lower), return_exceptions=True)

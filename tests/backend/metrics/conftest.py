@@ -14,6 +14,7 @@ from litestar import Litestar
 from chatops_backend.accounts import first_run, service
 from chatops_backend.accounts.passwords import Passwords
 from chatops_backend.app import create_app
+from chatops_backend.audit.actor import SYSTEM
 from chatops_backend.database.interface import Database
 from chatops_backend.database.open import open_database
 from chatops_backend.settings import Settings
@@ -133,7 +134,7 @@ async def api(app: Litestar, database: Database, passwords: Passwords) -> AsyncI
     """A viewer's client, under ``/api/v1``."""
     name, password = f"viewer-{secrets.token_hex(4)}", "a password that is long enough"
     request = CreateUserRequest(username=name, password=password, role="viewer")
-    await first_run.users.create_user(database, request, await passwords.hash(password))
+    await first_run.users.create_user(database, request, await passwords.hash(password), SYSTEM)
     async with open_client(app) as anonymous:
         tokens = (await anonymous.post("/auth/login", json={"username": name, "password": password})).json()
     async with open_client(app, tokens["access_token"]) as client:
