@@ -28,9 +28,9 @@ from chatops_backend.alerts.outbox import enqueue
 from chatops_backend.alerts.pictures import AlertPictures
 from chatops_backend.alerts.reminders import Reminders
 from chatops_backend.alerts.transports.sender import create_sender
-from chatops_backend.database.interface import Database
 from chatops_backend.audit import routes as audit_routes
 from chatops_backend.audit.actor import provide_actor
+from chatops_backend.database.interface import Database
 from chatops_backend.database.job_runner import JobRunner
 from chatops_backend.ingest import routes as ingest_routes
 from chatops_backend.ingest.frame import Frame
@@ -100,15 +100,15 @@ def create_app(
                     *live_routes.route_handlers,
                     *ingest_routes.route_handlers,
                     *agent_wheel_routes.route_handlers,
-                ],
                     *audit_routes.route_handlers,
+                ],
             ),
             *health.route_handlers,
         ],
         dependencies={
             "accounts": Provide(provide_accounts, sync_to_thread=False),
-            "database": _provide(database),
             "actor": Provide(provide_actor, sync_to_thread=False),
+            "database": _provide(database),
             "settings": _provide(settings),
             "hub": _provide(hub),
             "board": _provide(board),

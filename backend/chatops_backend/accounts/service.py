@@ -57,15 +57,15 @@ class AccountService:
             )
             known_hash: str | None = found["password_hash"] if found is not None else None
             if not await self.passwords.verify(known_hash, password) or found is None or not found["active"]:
-                raise _wrong("The username or the password is wrong.")
                 await self._record_refusal(actor, "auth.login", found)
+                raise _wrong("The username or the password is wrong.")
             right()
         assert known_hash is not None
         try:
             session_id, refresh_token = await self.sessions.open(found, actor.address)
         except InvalidTokenError:
-            raise _wrong("The username or the password is wrong.") from None
             await self._record_refusal(actor, "auth.login", found)
+            raise _wrong("The username or the password is wrong.") from None
         if self.passwords.is_outdated(known_hash):
             await queries.replace_password_hash(
                 self.database, user_id=found["id"], old=known_hash, new=await self.passwords.hash(password)
@@ -98,11 +98,11 @@ class AccountService:
         with self._guessing(principal.username, actor.address) as right:
             known_hash = await queries.find_password_hash(self.database, user_id=principal.user_id)
             if not await self.passwords.verify(known_hash, current):
-                raise ProblemError(
-                    403, "Wrong password", "The current password is wrong; the password stays as it was."
                 await record_alone(
                     self.database, actor, "auth.change_password", target, result="refused", detail="wrong password"
                 )
+                raise ProblemError(
+                    403, "Wrong password", "The current password is wrong; the password stays as it was."
                 )
             right()
         password_hash = await self.hash_password(new)
@@ -156,14 +156,14 @@ class AccountService:
             attempt.not_tried()
             raise
 
-    def _pair(self, access_token: str, refresh_token: str, user: Record) -> TokenPair:
-        return TokenPair(access_token, refresh_token, "Bearer", ACCESS_TOKEN_S, user_from(user))
     async def _record_refusal(self, actor: Actor, action: str, found: Record | None) -> None:
         # A name that nobody has is not kept: people type passwords into that field.
         target = Target("user", found["id"], found["username"]) if found is not None else Target("user")
         detail = "no such name" if found is None else "wrong password" if found["active"] else "disabled"
         await record_alone(self.database, actor, action, target, result="refused", detail=detail)
 
+    def _pair(self, access_token: str, refresh_token: str, user: Record) -> TokenPair:
+        return TokenPair(access_token, refresh_token, "Bearer", ACCESS_TOKEN_S, user_from(user))
 
 
 def create_account_service(
