@@ -14,6 +14,7 @@ from chatops_protocol.alert_resources import (
     Channel,
     ChannelTest,
     Level,
+    ResolveRequest,
     Silence,
     StoredChannel,
     StoredSilence,
@@ -44,8 +45,8 @@ def acknowledge(alert_id: int, comment: str) -> Call[AlertDetail]:
     return Call("POST", f"/alerts/{segment(alert_id)}/acknowledge", AlertDetail, body=AcknowledgeRequest(comment))
 
 
-def resolve(alert_id: int) -> Call[AlertDetail]:
-    return Call("POST", f"/alerts/{segment(alert_id)}/resolve", AlertDetail)
+def resolve(alert_id: int, comment: str) -> Call[AlertDetail]:
+    return Call("POST", f"/alerts/{segment(alert_id)}/resolve", AlertDetail, body=ResolveRequest(comment))
 
 
 # -- rules -------------------------------------------------------------------------------------------------------
@@ -92,6 +93,10 @@ def silences() -> Call[Page[StoredSilence]]:
 
 def create_silence(silence: Silence) -> Call[StoredSilence]:
     return Call("POST", "/alerts/silences", StoredSilence, body=silence)
+
+
+def update_silence(silence_id: int, silence: Silence) -> Call[StoredSilence]:
+    return Call("PUT", f"/alerts/silences/{segment(silence_id)}", StoredSilence, body=silence)
 
 
 def delete_silence(silence_id: int) -> Call[None]:

@@ -67,9 +67,9 @@ class Alerts:
     def acknowledge(self, alert_id: int, comment: str = "") -> AlertDetail:
         return self._client.request(alert_calls.acknowledge(alert_id, comment))
 
-    def resolve(self, alert_id: int) -> AlertDetail:
+    def resolve(self, alert_id: int, comment: str = "") -> AlertDetail:
         """End it by hand; it fires anew when its condition holds again."""
-        return self._client.request(alert_calls.resolve(alert_id))
+        return self._client.request(alert_calls.resolve(alert_id, comment))
 
     def thresholds(self) -> builtins.list[StoredThreshold]:
         """Every rule, all pages."""
@@ -101,6 +101,9 @@ class Alerts:
 
     def create_silence(self, silence: Silence) -> StoredSilence:
         return self._client.request(alert_calls.create_silence(silence))
+
+    def update_silence(self, silence_id: int, silence: Silence) -> StoredSilence:
+        return self._client.request(alert_calls.update_silence(silence_id, silence))
 
     def delete_silence(self, silence_id: int) -> None:
         self._client.request(alert_calls.delete_silence(silence_id))
@@ -147,9 +150,9 @@ class AsyncAlerts:
     async def acknowledge(self, alert_id: int, comment: str = "") -> AlertDetail:
         return await self._client.request(alert_calls.acknowledge(alert_id, comment))
 
-    async def resolve(self, alert_id: int) -> AlertDetail:
+    async def resolve(self, alert_id: int, comment: str = "") -> AlertDetail:
         """End it by hand; it fires anew when its condition holds again."""
-        return await self._client.request(alert_calls.resolve(alert_id))
+        return await self._client.request(alert_calls.resolve(alert_id, comment))
 
     async def thresholds(self) -> builtins.list[StoredThreshold]:
         """Every rule, all pages."""
@@ -181,6 +184,9 @@ class AsyncAlerts:
 
     async def create_silence(self, silence: Silence) -> StoredSilence:
         return await self._client.request(alert_calls.create_silence(silence))
+
+    async def update_silence(self, silence_id: int, silence: Silence) -> StoredSilence:
+        return await self._client.request(alert_calls.update_silence(silence_id, silence))
 
     async def delete_silence(self, silence_id: int) -> None:
         await self._client.request(alert_calls.delete_silence(silence_id))

@@ -123,6 +123,12 @@ class AcknowledgeRequest(Struct, frozen=True, forbid_unknown_fields=True):
     comment: Comment = ""
 
 
+class ResolveRequest(Struct, frozen=True, forbid_unknown_fields=True):
+    """`comment` is kept in the event; the alert keeps that of who acknowledged it."""
+
+    comment: Comment = ""
+
+
 class Silence(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Notifies nobody of matching alerts from `starts_at` to `ends_at`; `recurrence` repeats that span every day or
     week at the same local time of `timezone`. At least one of rule, server and tag must be named: an empty one

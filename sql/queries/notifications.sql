@@ -10,6 +10,14 @@ SELECT c.id, c.name, c.type, c.url, c.enabled, c.created_at, c.last_delivered_at
  ORDER BY c.id
  LIMIT :count;
 
+-- name: list_plain_addresses
+-- Channels whose address is not like :sealed, that is not encrypted.
+SELECT id, url FROM chatops.channels WHERE url NOT LIKE :sealed ORDER BY id;
+
+-- name: seal_address!
+-- Encrypts a channel's address, unless it is another one by now.
+UPDATE chatops.channels SET url = :sealed WHERE id = :channel_id::bigint AND url = :plain;
+
 -- name: create_channel$
 -- A new channel's id; nothing when its name is taken.
 INSERT INTO chatops.channels (name, type, url, enabled) VALUES (:name, :type, :url, :enabled)
@@ -62,6 +70,12 @@ SELECT id, definition::text AS definition, created_by, created_at
 -- name: create_silence^
 -- A new silence.
 INSERT INTO chatops.silences (definition, created_by) VALUES (:definition::jsonb, :created_by)
+RETURNING id, definition::text AS definition, created_by, created_at;
+
+-- name: update_silence^
+-- Replaces what a silence covers; who made it and when stays.
+UPDATE chatops.silences SET definition = :definition::jsonb
+ WHERE id = :silence_id::bigint
 RETURNING id, definition::text AS definition, created_by, created_at;
 
 -- name: delete_silence$

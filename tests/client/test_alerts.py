@@ -5,6 +5,7 @@ import time
 from contextlib import aclosing
 from datetime import UTC, datetime, timedelta
 
+import msgspec
 import pytest
 
 from chatops_client import ApiError, AsyncClient, Client
@@ -75,7 +76,7 @@ def test_a_suggestion_that_cannot_be_made_says_why(client: Client, reported: Rep
         client.alerts.suggest(asked)
 
 
-def test_silences_are_made_and_ended(client: Client, reported: Reported) -> None:
+def test_silences_are_made_changed_and_ended(client: Client, reported: Reported) -> None:
     now = datetime.now(UTC)
     silence = Silence(
         comment="maintenance", server_id=reported.server_id, starts_at=now, ends_at=now + timedelta(hours=1)
@@ -83,6 +84,8 @@ def test_silences_are_made_and_ended(client: Client, reported: Reported) -> None
     stored = client.alerts.create_silence(silence)
     assert stored.active
     assert stored.created_by == "admin"
+    longer = msgspec.structs.replace(silence, ends_at=now + timedelta(hours=2))
+    assert client.alerts.update_silence(stored.id, longer).silence.ends_at == longer.ends_at
     client.alerts.delete_silence(stored.id)
     assert stored.id not in {known.id for known in client.alerts.silences()}
 

@@ -37,13 +37,13 @@ async def acknowledge(database: Database, alert_id: int, actor: str, comment: st
         raise _conflict(alert_id, state, "only an alert that fires can be acknowledged")
 
 
-async def resolve(database: Database, alert_id: int, actor: str) -> None:
+async def resolve(database: Database, alert_id: int, actor: str, comment: str) -> None:
     """The alert is over and its series starts from ok: if the condition still holds, a new alert follows."""
     queries = load_queries("alerts")
     async with database.transaction() as transaction:
         rows = [row async for row in queries.lock_open_alerts(transaction, alert_id=alert_id, threshold_id=None)]
         if rows and rows[0]["state"] != "pending":
-            await _close(transaction, rows, actor, "")
+            await _close(transaction, rows, actor, comment)
             return
         state = await _state_of(transaction, alert_id)
     raise _conflict(alert_id, state, "only an alert that fires or is acknowledged can be resolved")

@@ -24,6 +24,7 @@ from chatops_protocol.alert_resources import (
     AlertState,
     Bound,
     Level,
+    ResolveRequest,
     Threshold,
 )
 from chatops_protocol.resources import Page
@@ -85,10 +86,13 @@ async def acknowledge_alert(
 
 @post("/{alert_id:int}/resolve", opt=allow("operator"), status_code=200)
 async def resolve_alert(
-    alert_id: Id, request: Request[Principal, Any, Any], database: NamedDependency[Database]
+    alert_id: Id,
+    request: Request[Principal, Any, Any],
+    database: NamedDependency[Database],
+    data: JSONBody[ResolveRequest | None] = None,
 ) -> AlertDetail:
     """It is over. If its condition still holds, a new alert follows."""
-    await alert_acts.resolve(database, alert_id, request.user.username)
+    await alert_acts.resolve(database, alert_id, request.user.username, data.comment if data is not None else "")
     return await _detail(database, alert_id)
 
 

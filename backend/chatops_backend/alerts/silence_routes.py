@@ -1,12 +1,12 @@
-"""Routes under ``/alerts/silences``. Everybody sees them, operators make and end them. Maintenance of a server is a
-silence of that server."""
+"""Routes under ``/alerts/silences``. Everybody sees them, operators make, change and end them. Maintenance of a server
+is a silence of that server."""
 
 from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
 from asyncpg import Record
-from litestar import Request, delete, get, post
+from litestar import Request, delete, get, post, put
 from litestar.di import NamedDependency
 from litestar.params import JSONBody
 
@@ -34,17 +34,22 @@ async def list_silences(
 async def create_silence(
     data: JSONBody[Silence], request: Request[Principal, Any, Any], database: NamedDependency[Database]
 ) -> StoredSilence:
-    refusal = reason_to_refuse(data)
-    if refusal is not None:
-        key, message = refusal
-        raise _invalid(key, message)
-    queries = load_queries("notifications")
-    missing = await queries.missing_of_silence(database, threshold_id=data.threshold_id, server_id=data.server_id)
-    if missing is not None:
-        raise _invalid(missing, "there is none with this id; it may have been deleted")
-    row = await queries.create_silence(
-        database, definition=msgspec.json.encode(data).decode(), created_by=request.user.username
+    await _check(database, data)
+    row = await load_queries("notifications").create_silence(
+        database, definition=_encoded(data), created_by=request.user.username
     )
+    return _stored(row)
+
+
+@put("/silences/{silence_id:int}", opt=allow("operator"))
+async def replace_silence(
+    silence_id: Id, data: JSONBody[Silence], database: NamedDependency[Database]
+) -> StoredSilence:
+    """The whole silence anew. Alerts that it covers no longer are told of then."""
+    await _check(database, data)
+    row = await load_queries("notifications").update_silence(database, silence_id=silence_id, definition=_encoded(data))
+    if row is None:
+        raise not_found("silence", silence_id)
     return _stored(row)
 
 
@@ -53,6 +58,21 @@ async def delete_silence(silence_id: Id, database: NamedDependency[Database]) ->
     """Ends it. Alerts that fire still are told of then."""
     if await load_queries("notifications").delete_silence(database, silence_id=silence_id) is None:
         raise not_found("silence", silence_id)
+
+
+async def _check(database: Database, silence: Silence) -> None:
+    refusal = reason_to_refuse(silence)
+    if refusal is not None:
+        raise _invalid(*refusal)
+    missing = await load_queries("notifications").missing_of_silence(
+        database, threshold_id=silence.threshold_id, server_id=silence.server_id
+    )
+    if missing is not None:
+        raise _invalid(missing, "there is none with this id; it may have been deleted")
+
+
+def _encoded(silence: Silence) -> str:
+    return msgspec.json.encode(silence).decode()
 
 
 def _stored(row: Record) -> StoredSilence:
@@ -75,4 +95,4 @@ def _invalid(key: str, message: str) -> ProblemError:
     )
 
 
-handlers: list[Any] = [list_silences, create_silence, delete_silence]
+handlers: list[Any] = [list_silences, create_silence, replace_silence, delete_silence]

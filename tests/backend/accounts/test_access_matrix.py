@@ -79,6 +79,7 @@ ACCESS = {
     "POST /api/v1/alerts/channels/{channel_id:int}/test": "admin",
     "GET /api/v1/alerts/silences": "viewer",
     "POST /api/v1/alerts/silences": "operator",
+    "PUT /api/v1/alerts/silences/{silence_id:int}": "operator",
     "DELETE /api/v1/alerts/silences/{silence_id:int}": "operator",
     "GET /api/v1/audit": "admin",
     "GET /api/v1/audit/verify": "admin",

@@ -190,6 +190,18 @@ async def test_resolving_ends_an_alert_tells_who_was_told_and_starts_anew(scene,
     await scene.alert()  # the series may fire again
 
 
+async def test_why_an_alert_was_resolved_is_kept_beside_why_it_was_acknowledged(scene, operator) -> None:
+    alert_id = await scene.alert()
+    await scene.api.post(f"/alerts/{alert_id}/acknowledge", json={"comment": "looking"})
+    too_long = await scene.api.post(f"/alerts/{alert_id}/resolve", json={"comment": "x" * 2001})
+    assert (too_long.status_code, too_long.json()["extra"][0]["key"]) == (400, "comment")
+    answer = await scene.api.post(f"/alerts/{alert_id}/resolve", json={"comment": "a log grew"})
+    assert answer.status_code == 200, answer.text
+    acts = [(event["actor"], event["comment"]) for event in answer.json()["events"][1:]]
+    assert acts == [(operator.username, "looking"), (operator.username, "a log grew")]
+    assert answer.json()["alert"]["comment"] == "looking"
+
+
 async def test_of_two_who_resolve_at_once_one_is_told_that_it_is_over(scene) -> None:
     alert_id = await scene.alert()
     answers = await asyncio.gather(*(scene.api.post(f"/alerts/{alert_id}/resolve") for _ in range(2)))
