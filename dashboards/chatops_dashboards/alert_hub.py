@@ -18,7 +18,7 @@ LINGER_S = 10.0
 
 
 class AlertHub:
-    """`open` by alert id; `resolved` counts those seen to end. `version` 0: nothing came yet."""
+    """`open` by alert id; `resolved` counts those seen to end. `heard`: the whole state has come once."""
 
     def __init__(self, client: AsyncClient, clock: Callable[[], float] = time.time) -> None:
         self._client = client
@@ -28,6 +28,7 @@ class AlertHub:
         self.down_since: float | None = None
         self.refusal: ApiError | None = None
         self.version = 0
+        self.heard = False
         self._news = asyncio.Condition()
         self._users = 0
         self._task: asyncio.Task[None] | None = None
@@ -55,6 +56,11 @@ class AlertHub:
             return False
         return True
 
+    @property
+    def current(self) -> bool:
+        """Whether `open` is what is open now."""
+        return self.heard and self.down_since is None and self.refusal is None
+
     def firing(self, level: Level | None = None) -> int:
         """How many fire and nobody has acknowledged them."""
         return sum(alert.state == "firing" and level in (None, alert.level) for alert in self.open.values())
@@ -69,7 +75,7 @@ class AlertHub:
         if state.complete:
             gone = self.open.keys() - {alert.id for alert in state.alerts}
             self.resolved += len(gone)
-            self.open = {}
+            self.open, self.heard = {}, True
         for alert in state.alerts:
             if alert.state != "resolved":
                 self.open[alert.id] = alert

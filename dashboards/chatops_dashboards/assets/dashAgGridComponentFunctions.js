@@ -19,6 +19,23 @@
   cells.StatusCell = ({ value }) =>
     make("span", { className: `status status-${value}` }, make("span", { className: `shape shape-${value}`, "aria-hidden": true }), make("span", null, words[value] || value));
 
+  const follow = (path, search) => (event) => {
+    if (event.ctrlKey || event.metaKey || event.shiftKey) return;
+    event.preventDefault();
+    history.pushState({}, "", path + search);
+    window.dispatchEvent(new CustomEvent("_dashprivate_pushstate"));
+  };
+
+  cells.AlertsCell = ({ data }) => {
+    const levels = [["critical", data.critical], ["warning", data.warning]].filter(([, count]) => count);
+    if (!levels.length) return make("span", { className: "dim" }, "");
+    const search = `?server=${encodeURIComponent(data.id)}`;
+    return make("a", {
+      className: "cell-alerts", href: "/alerts" + search, onClick: follow("/alerts", search),
+      title: levels.map(([name, count]) => `${count} ${name}`).join(", "), "aria-label": `${data.name}: ` + levels.map(([name, count]) => `${count} ${name}`).join(", "),
+    }, levels.map(([name, count]) => make("span", { className: `level-${name}`, key: name }, mark[name] + count)));
+  };
+
   cells.ServerCell = ({ value, data }) =>
     make("a", {
       className: "strong-link", href: `/servers/${encodeURIComponent(data.id)}`, title: value,

@@ -53,7 +53,7 @@ async def stream_count(session: Session, view: View, zone: tzinfo, push: Push) -
         version, shown = 0, (-1, -1)
         while hub.refusal is None:
             state = (hub.firing(), hub.firing("critical"))
-            if hub.version and state != shown:
+            if hub.heard and state != shown:
                 push(COUNT_ID, children=count_badge(hub))
                 shown = state
             await hub.news(version, timeout=30.0)

@@ -16,8 +16,9 @@ THEME = {
 
 def fleet_table(rows: list[dict[str, Any]]) -> dag.AgGrid:
     columns = [
-        {"field": "status", "headerName": "State", "cellRenderer": "StatusCell", "width": 135, "minWidth": 110},
+        {"field": "status", "headerName": "State", "cellRenderer": "StatusCell", "width": 160, "minWidth": 110},
         {"field": "name", "headerName": "Server", "cellRenderer": "ServerCell", "flex": 2, "minWidth": 170},
+        {"field": "alerts", "headerName": "Alerts", "cellRenderer": "AlertsCell", "width": 120, "minWidth": 90},
         {"field": "spark", "headerName": "CPU, 15 min", "cellRenderer": "SparkCell", "width": 150, "sortable": False},
         number("cpu", "CPU", "PlainPercentCell"),
         number("memory", "Memory", "PercentCell"),
@@ -42,6 +43,10 @@ def fleet_table(rows: list[dict[str, Any]]) -> dag.AgGrid:
         defaultColDef={"resizable": True, "sortable": True, "suppressMovable": True, "cellDataType": False},
         dashGridOptions={
             "theme": THEME,
+            "rowClassRules": {
+                "row-critical": "params.data.critical > 0",
+                "row-warning": "params.data.critical == 0 && params.data.warning > 0",
+            },
             "rowHeight": 44,
             "animateRows": False,
             "suppressCellFocus": False,

@@ -7,7 +7,7 @@ from dash import html
 
 from chatops_dashboards.components.attributes import dashed
 from chatops_dashboards.moments import absolute, relative
-from chatops_dashboards.theme import Level, level_of
+from chatops_dashboards.theme import CRITICAL_PERCENT, WARNING_PERCENT, Level, level_of
 from chatops_dashboards.units import format_percent
 from chatops_protocol.resources import ServerStatus
 
@@ -51,7 +51,8 @@ def meter(label: str, percent: float | None, detail: str = "", level: Level | No
                     html.Span(label, className="meter-label"),
                     html.Span(detail, className="meter-detail", title=detail) if detail else None,
                     html.Span(
-                        [level_mark(level), format_percent(percent)], className=f"meter-value numeric level-{level}"
+                        [level_mark(level, of_percent=True), format_percent(percent)],
+                        className=f"meter-value numeric level-{level}",
                     ),
                 ],
                 className="meter-head",
@@ -69,12 +70,16 @@ def meter(label: str, percent: float | None, detail: str = "", level: Level | No
     )
 
 
-def level_mark(level: Level) -> html.Span | None:
-    """A triangle for a warning, a diamond for critical: the shape that goes with the colour."""
+def level_mark(level: Level, *, of_percent: bool = False) -> html.Span | None:
+    """A triangle for a warning, a diamond for critical: the shape that goes with the colour. `of_percent`: say on hover
+    from which share on it stands there."""
     if level not in ("warning", "critical"):
         return None
+    mark = f": {WARNING_PERCENT if level == 'warning' else CRITICAL_PERCENT:.0f} % or more" if of_percent else ""
     return html.Span(
-        "▲ " if level == "warning" else "◆ ", className=f"level-{level}", title=LEVEL_WORDS[level].capitalize()
+        "▲ " if level == "warning" else "◆ ",
+        className=f"level-{level}",
+        title=LEVEL_WORDS[level].capitalize() + mark,
     )
 
 

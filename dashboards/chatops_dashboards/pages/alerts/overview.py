@@ -89,8 +89,8 @@ def _filter(name: str, anything: str, words: Mapping[Any, str], value: str) -> d
 async def body(session: Session, filters: Mapping[str, str], zone: tzinfo) -> Any:
     """All sections as they are now."""
     async with alert_hub(session).subscribed() as hub:
-        if hub.version == 0:
-            await hub.news(0, FIRST_STATE_S)
+        if not hub.heard and hub.down_since is None:
+            await hub.news(hub.version, FIRST_STATE_S)
         try:
             return await sections(session, hub, filters, zone)
         except (ApiError, BackendUnreachableError) as error:
@@ -100,7 +100,7 @@ async def body(session: Session, filters: Mapping[str, str], zone: tzinfo) -> An
 async def sections(session: Session, hub: AlertHub, filters: Mapping[str, str], zone: tzinfo) -> list[Any]:
     now = datetime.now(UTC)
     # Until the live socket has spoken, the list of the API is what is known.
-    everything = list(hub.open.values()) if hub.version and hub.refusal is None else await _stored_open(session)
+    everything = list(hub.open.values()) if hub.heard and hub.refusal is None else await _stored_open(session)
     chosen = select(everything, filters)
     burning = [alert for alert in chosen if alert.state != "pending"]
     pending = [alert for alert in chosen if alert.state == "pending"]
