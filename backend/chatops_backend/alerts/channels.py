@@ -31,7 +31,11 @@ async def find_channel(database: Database, sender: Sender, channel_id: int) -> S
 async def create_channel(database: Database, sender: Sender, channel: Channel) -> StoredChannel:
     await _check(sender, channel.type, channel.url)
     channel_id = await load_queries("notifications").create_channel(
-        database, name=channel.name, type=channel.type, url=channel.url, enabled=channel.enabled
+        database,
+        name=channel.name,
+        type=channel.type,
+        url=sender.to_store(channel.url),
+        enabled=channel.enabled,
     )
     if channel_id is None:
         raise _name_taken(channel.name)
@@ -48,7 +52,11 @@ async def update_channel(
     try:
         async with database.transaction() as transaction:
             found = await queries.update_channel(
-                transaction, channel_id=channel_id, name=changes.name, url=changes.url, enabled=changes.enabled
+                transaction,
+                channel_id=channel_id,
+                name=changes.name,
+                url=sender.to_store(changes.url) if changes.url is not None else None,
+                enabled=changes.enabled,
             )
             if changes.enabled is False:
                 # What waits would come as a surprise when the channel is switched on again.
@@ -116,7 +124,7 @@ def _stored(row: Record, sender: Sender) -> StoredChannel:
         enabled=row["enabled"],
         created_at=row["created_at"],
         last_delivered_at=row["last_delivered_at"],
-        last_error=row["last_error"],
+        last_error=sender.fault_of(row["url"]) or row["last_error"],
         waiting=row["waiting"],
         given_up=row["given_up"],
     )

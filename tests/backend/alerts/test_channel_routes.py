@@ -9,6 +9,7 @@ from litestar import Litestar, Router
 from litestar.di import Provide
 
 from chatops_backend.alerts import channel_routes, silence_routes
+from chatops_backend.alerts.channel_addresses import Addresses
 from chatops_backend.alerts.transports.apprise import AppriseService
 from chatops_backend.alerts.transports.sender import Sender
 from chatops_backend.alerts.transports.targets import Targets
@@ -30,7 +31,9 @@ class Switchable(Sender):
 
     def __init__(self) -> None:
         self.targets = Targets(True)
-        super().__init__({"webhook": Webhook(self.targets), "apprise": AppriseService(self.targets)})
+        super().__init__(
+            {"webhook": Webhook(self.targets), "apprise": AppriseService(self.targets)}, Addresses("x" * 32)
+        )
 
 
 @pytest.fixture(scope="module")
@@ -274,14 +277,29 @@ async def test_a_silence_is_made_listed_and_ended(operator: Person, viewer: Pers
     assert (await viewer.api.get("/alerts/silences")).json()["items"] == [over.json()]
 
 
-async def test_viewers_make_and_end_no_silences(operator: Person, viewer: Person) -> None:
+async def test_a_silence_is_changed_as_a_whole_and_keeps_who_made_it(
+    operator: Person, new_person: NewPerson, alerts_app: Litestar
+) -> None:
+    made = (await operator.api.post("/alerts/silences", json=silence(comment="until noon"))).json()
+    other = await new_person("operator", into=alerts_app)
+    answer = await other.api.put(f"/alerts/silences/{made['id']}", json=silence(tag="web", recurrence="none"))
+    assert answer.status_code == 200, answer.text
+    assert answer.json() == made | {"silence": made["silence"] | {"tag": "web", "comment": ""}}
+    ended = await other.api.put(f"/alerts/silences/{made['id']}", json=silence(ends_at="2026-01-02T00:00:00Z"))
+    assert ended.json()["active"] is False
+    assert (await operator.api.get("/alerts/silences")).json()["items"] == [ended.json()]
+
+
+async def test_viewers_make_change_and_end_no_silences(operator: Person, viewer: Person) -> None:
     made = (await operator.api.post("/alerts/silences", json=silence())).json()
     assert (await viewer.api.post("/alerts/silences", json=silence())).status_code == 403
+    assert (await viewer.api.put(f"/alerts/silences/{made['id']}", json=silence(tag="web"))).status_code == 403
     assert (await viewer.api.delete(f"/alerts/silences/{made['id']}")).status_code == 403
 
 
 async def test_a_missing_silence_is_a_404(operator: Person) -> None:
     assert (await operator.api.delete(f"/alerts/silences/{MISSING}")).status_code == 404
+    assert (await operator.api.put(f"/alerts/silences/{MISSING}", json=silence())).status_code == 404
 
 
 @pytest.mark.parametrize(
@@ -306,6 +324,11 @@ async def test_a_missing_silence_is_a_404(operator: Person) -> None:
 async def test_a_malformed_silence_is_a_400_that_names_its_field(
     operator: Person, values: dict[str, Any], key: str
 ) -> None:
-    answer = await operator.api.post("/alerts/silences", json=silence(**values))
-    assert answer.status_code == 400, answer.text
-    assert answer.json()["extra"][0]["key"] == key
+    made = (await operator.api.post("/alerts/silences", json=silence())).json()
+    for answer in (
+        await operator.api.post("/alerts/silences", json=silence(**values)),
+        await operator.api.put(f"/alerts/silences/{made['id']}", json=silence(**values)),
+    ):
+        assert answer.status_code == 400, answer.text
+        assert answer.json()["extra"][0]["key"] == key
+    assert (await operator.api.get("/alerts/silences")).json()["items"] == [made]

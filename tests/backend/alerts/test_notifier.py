@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from chatops_backend.alerts.channel_addresses import Addresses
 from chatops_backend.alerts.message import Message
 from chatops_backend.alerts.notifier import LEASE_S, Backoff
 from chatops_backend.alerts.transports.transport import DeliveryError
@@ -330,7 +331,7 @@ async def test_a_failure_nobody_thought_of_is_a_failed_attempt(alerting: Alertin
 
     from chatops_backend.alerts.transports.sender import Sender
 
-    sender = Sender({"webhook": Broken()})  # type: ignore[dict-item]
+    sender = Sender({"webhook": Broken()}, Addresses("x" * 32))  # type: ignore[dict-item]
     with pytest.raises(DeliveryError, match="KeyError") as failed:
         await sender.send("webhook", "s3cr3t", None)  # type: ignore[arg-type]
     assert "s3cr3t" not in str(failed.value)
@@ -343,6 +344,6 @@ async def test_a_receiver_that_never_answers_is_left_in_time(alerting: Alerting,
     from chatops_backend.alerts.transports.webhook import Webhook
 
     sink.answer = lambda _: None
-    sender = Sender({"webhook": Webhook(Targets(True))}, timeout_s=0.2)
+    sender = Sender({"webhook": Webhook(Targets(True))}, Addresses("x" * 32), timeout_s=0.2)
     with pytest.raises(DeliveryError, match=r"no answer within 0\.2 s"):
         await sender.send("webhook", sink.url, trial("ops", "", START, "k"))
