@@ -27,6 +27,7 @@ from chatops_backend.alerts.notifier import Notifier
 from chatops_backend.alerts.outbox import enqueue
 from chatops_backend.alerts.pictures import AlertPictures
 from chatops_backend.alerts.reminders import Reminders
+from chatops_backend.alerts.replays import Replays
 from chatops_backend.alerts.transports.sender import create_sender
 from chatops_backend.audit import routes as audit_routes
 from chatops_backend.audit.actor import provide_actor
@@ -115,6 +116,7 @@ def create_app(
             "gateway": _provide(gateway),
             "metric_reader": _provide(metric_reader),
             "sender": _provide(sender),
+            "replays": _provide(Replays(database)),
             "alerts_board": _provide(alerts_board),
         },
         state=State({ACCOUNTS: accounts, KEY_REVOCATIONS: revocations}),

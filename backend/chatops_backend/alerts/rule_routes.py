@@ -10,6 +10,7 @@ from litestar.params import JSONBody
 from chatops_backend.accounts.access import allow
 from chatops_backend.accounts.principals import Principal
 from chatops_backend.alerts import backtest, rules, suggestion
+from chatops_backend.alerts.replays import Replays
 from chatops_backend.database.interface import Database
 from chatops_backend.paging import DEFAULT_LIMIT, Cursor, Id, IdKey, Limit, page, read_id_cursor
 from chatops_backend.problems import ProblemError
@@ -62,7 +63,12 @@ async def delete_threshold(
 
 
 @post("/thresholds/backtest", opt=allow("viewer"), status_code=200)
-async def backtest_threshold(data: JSONBody[BacktestRequest], database: NamedDependency[Database]) -> Backtest:
+async def backtest_threshold(
+    data: JSONBody[BacktestRequest],
+    request: Request[Any, Any, Any],
+    database: NamedDependency[Database],
+    replays: NamedDependency[Replays],
+) -> Backtest:
     """What a rule, stored or not, would have done from `start` to `end`. It changes nothing and tells nobody."""
     if (data.threshold is None) == (data.threshold_id is None):
         raise ProblemError(400, "Which rule?", "Give either `threshold_id`, of a stored rule, or `threshold`, a rule.")
@@ -70,14 +76,19 @@ async def backtest_threshold(data: JSONBody[BacktestRequest], database: NamedDep
         rule = await rules.checked(database, data.threshold)
     else:
         rule = (await rules.find_threshold(database, data.threshold_id or 0)).threshold
-    return await backtest.backtest(database, rule, data.start, data.end, time.time())
+    return await replays.run(request, backtest.backtest(database, rule, data.start, data.end, time.time()))
 
 
 @post("/thresholds/suggest", opt=allow("viewer"), status_code=200)
-async def suggest_threshold(data: JSONBody[SuggestionRequest], database: NamedDependency[Database]) -> Suggestion:
+async def suggest_threshold(
+    data: JSONBody[SuggestionRequest],
+    request: Request[Any, Any, Any],
+    database: NamedDependency[Database],
+    replays: NamedDependency[Replays],
+) -> Suggestion:
     """The quietest level and duration that would still have caught every incident."""
     rule = await rules.checked(database, data.threshold)
-    return await suggestion.suggest(database, rule, data, time.time())
+    return await replays.run(request, suggestion.suggest(database, rule, data, time.time()))
 
 
 handlers: list[Any] = [

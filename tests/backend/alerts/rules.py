@@ -4,8 +4,10 @@ import secrets
 from typing import Any
 
 from litestar import Litestar, Router
+from litestar.di import Provide
 
 from chatops_backend.alerts import alert_routes, rule_routes
+from chatops_backend.alerts.replays import Replays
 
 
 def rule(**changes: Any) -> dict[str, Any]:
@@ -24,5 +26,7 @@ def rule(**changes: Any) -> dict[str, Any]:
 
 def alerts_app(build_app: Any, database: Any, settings: Any) -> Litestar:
     handlers = [*alert_routes.handlers, *rule_routes.handlers]
-    app: Litestar = build_app(database, settings, handlers=(Router("/alerts", route_handlers=handlers),))
+    replays = Provide(lambda: Replays(database), sync_to_thread=False, use_cache=True)
+    router = Router("/alerts", route_handlers=handlers, dependencies={"replays": replays})
+    app: Litestar = build_app(database, settings, handlers=(router,))
     return app
