@@ -15,6 +15,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from chatops_agent.backoff import Backoff
+from chatops_agent.control.desk import Desk
 from chatops_agent.counters import Counters
 from chatops_agent.sender import ProtocolError, Sender, SpoolReplacedError
 from chatops_agent.settings import Settings, SettingsError
@@ -62,11 +63,13 @@ class Connection:
         uniform: Callable[[float, float], float],
         hello: Callable[[], messages.Authenticate],
         tls: ssl.SSLContext | None,
+        desk: Desk,
     ) -> None:
         """`hello` makes the first message, `tls_for` makes `tls`."""
         self._settings, self._counters, self._hello = settings, counters, hello
         self._backoff = Backoff(uniform)
-        self._sender = Sender(spool, counters, worker)
+        self._sender = Sender(spool, counters, worker, desk)
+        self._desk = desk
         self._tls = tls
         self._said: tuple[str, float] = ("", 0.0)
 
@@ -90,6 +93,8 @@ class Connection:
             self._counters.connections += 1
             await self._talk(socket)
         except ConnectionClosed as closed:
+            if closed.rcvd is not None and closed.rcvd.code == messages.CLOSE_UNAUTHENTICATED:
+                self._desk.key_was_refused()
             return _closed(closed, self._settings)
         except ssl.SSLCertVerificationError as error:
             return Outcome(

@@ -15,6 +15,8 @@ from typing import Any
 from chatops_agent import __version__
 from chatops_agent.collection import Collection, standard_collection
 from chatops_agent.connection import Connection, tls_for
+from chatops_agent.control.desk import Desk
+from chatops_agent.control.privacy import hide_environment
 from chatops_agent.counters import Counters
 from chatops_agent.settings import Settings
 from chatops_agent.spool import Spool
@@ -24,6 +26,7 @@ from chatops_protocol.agent_messages import Authenticate
 log = logging.getLogger("chatops_agent")
 HANGS_AFTER_S = 60.0
 STOP_WITHIN_S = 4.0
+ORDERS_END_WITHIN_S = 3.0
 
 
 def run_agent(settings: Settings) -> None:
@@ -39,6 +42,9 @@ async def _run(
     settings: Settings, tls: ssl.SSLContext | None, counters: Counters, collection: Collection, spool: Spool
 ) -> None:
     worker = Worker()
+    desk = Desk(settings, worker, is_root=os.geteuid() == 0)
+    if desk.command_policy != "off":
+        hide_environment()
 
     def hello() -> Authenticate:
         return Authenticate(
@@ -48,9 +54,11 @@ async def _run(
             agent_version=__version__,
             platform=describe_platform(),
             interval_s=settings.interval_s,
+            understands=desk.understands,
+            command_policy=desk.command_policy,
         )
 
-    connection = Connection(settings, spool, counters, worker, random.SystemRandom().uniform, hello, tls)
+    connection = Connection(settings, spool, counters, worker, random.SystemRandom().uniform, hello, tls, desk)
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
@@ -67,18 +75,22 @@ async def _run(
 
     stopping = asyncio.create_task(stop.wait())
     sending = asyncio.create_task(connection.run())
+    serving = asyncio.create_task(desk.run())
     try:
         await _collect_on_schedule(
             settings.interval_s,
             lambda: worker.run(collect),
             connection.frames_waiting,
             lambda: collection.running,
-            {stopping, sending},
+            {stopping, sending, serving},
         )
-        if sending.done():
-            sending.result()
+        for task in (sending, serving):
+            if task.done():
+                task.result()
     finally:
         log.info("stopping")
+        serving.cancel()
+        await desk.close(ORDERS_END_WITHIN_S)
         sending.cancel()
         await asyncio.wait({sending}, timeout=STOP_WITHIN_S)
         closing = worker.run(spool.close)

@@ -1,6 +1,7 @@
 """What happens on one open socket: authenticate, resume, keep some frames in flight, take acknowledgements.
 
-Called by `connection.py`. It reads frames from the spool alone, so that nothing is sent that is not on disk.
+Called by `connection.py`. It reads frames from the spool alone, so that nothing is sent that is not on disk. Orders and
+questions go to the desk; what it has to say is sent between frames, in small pieces.
 """
 
 import asyncio
@@ -11,6 +12,7 @@ from collections import deque
 from msgspec import DecodeError
 from websockets.asyncio.client import ClientConnection
 
+from chatops_agent.control.desk import Desk
 from chatops_agent.counters import Counters
 from chatops_agent.frames import Frame
 from chatops_agent.spool import Spool
@@ -38,8 +40,8 @@ class SpoolReplacedError(Exception):
 
 
 class Sender:
-    def __init__(self, spool: Spool, counters: Counters, worker: Worker) -> None:
-        self._spool, self._counters, self._worker = spool, counters, worker
+    def __init__(self, spool: Spool, counters: Counters, worker: Worker, desk: Desk) -> None:
+        self._spool, self._counters, self._worker, self._desk = spool, counters, worker, desk
         self._wake = asyncio.Event()
         self._in_flight: deque[tuple[int, int]] = deque()  # sequence, size
         self._bytes_in_flight = 0
@@ -60,7 +62,9 @@ class Sender:
         self.was_welcome = True
         log.info("connected as server %d, sending what follows sequence %d", welcome.server_id, welcome.last_sequence)
         _warn(welcome)
+        await self._desk.met(welcome)
         tasks = {
+            asyncio.create_task(self._send_words(socket)),
             asyncio.create_task(self._send_frames(socket, welcome.last_sequence, generation)),
             asyncio.create_task(self._take_answers(socket)),
         }
@@ -98,6 +102,10 @@ class Sender:
             if not frames:
                 await self._wait_for_news()
 
+    async def _send_words(self, socket: ClientConnection) -> None:
+        while True:
+            await socket.send(messages.encode_msgpack(await self._desk.next_message()))
+
     async def _next_frames(self, after: int) -> list[Frame]:
         frames, size = WINDOW_FRAMES - len(self._in_flight), WINDOW_BYTES - self._bytes_in_flight
         if frames <= 0 or size <= 0:
@@ -125,8 +133,10 @@ class Sender:
                     self._acknowledged(sequence)
                 case messages.RowsRefused():
                     self._refused(message)
-                case _:
+                case messages.Welcome():
                     raise ProtocolError("the backend sent a second welcome")
+                case _:
+                    await self._desk.received(message)
 
     def _acknowledged(self, sequence: int) -> None:
         while self._in_flight and self._in_flight[0][0] <= sequence:

@@ -4,6 +4,8 @@
 address to which the key would travel unencrypted.
 """
 
+import base64
+import binascii
 import ipaddress
 import math
 import os
@@ -12,11 +14,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
 
+from chatops_protocol.control_messages import CommandPolicy
+
 SOCKET_PATH = "/api/v1/agents/ws"
 DEFAULT_INTERVAL_S = 5.0
 DEFAULT_PROCESS_INTERVAL_S = 30.0
 DEFAULT_SPOOL_MAX_BYTES = 256 * 1024 * 1024
 MINIMUM_SPOOL_BYTES = 2 * 1024 * 1024
+COMMAND_KEY_BYTES = 32
+# All that commands get of the agent's own environment; its key and whatever else stands there is not theirs.
+_PASSED_ON = ("HOME", "USER", "LOGNAME", "SHELL", "LANG", "LANGUAGE", "TZ", "TMPDIR", "XDG_RUNTIME_DIR")
+_DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
 class SettingsError(Exception):
@@ -25,7 +33,11 @@ class SettingsError(Exception):
 
 @dataclass(frozen=True)
 class Settings:
-    """`url` is the WebSocket address; `through_proxy` says whether the environment's proxy may be used for it."""
+    """`url` is the WebSocket address; `through_proxy` says whether the environment's proxy may be used for it.
+
+    `commands_file` is the list for the policy ``allowlist``, `command_key` the backend's public key when it was given,
+    `command_environment` what commands get to see.
+    """
 
     url: str
     api_key: str = field(repr=False)
@@ -35,6 +47,11 @@ class Settings:
     spool_max_bytes: int = DEFAULT_SPOOL_MAX_BYTES
     ca_file: Path | None = None
     through_proxy: bool = False
+    command_policy: CommandPolicy = "off"
+    commands_file: Path | None = None
+    allow_root: bool = False
+    command_key: bytes | None = None
+    command_environment: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> "Settings":
@@ -51,6 +68,11 @@ class Settings:
             spool_max_bytes=_spool_max_bytes(env),
             ca_file=_readable_file(env, "CHATOPS_CA_FILE"),
             through_proxy=not loopback,
+            command_policy=_command_policy(env),
+            commands_file=_readable_file(env, "CHATOPS_COMMANDS_FILE"),
+            allow_root=_switch(env, "CHATOPS_ALLOW_ROOT"),
+            command_key=_command_key(env),
+            command_environment=_command_environment(env),
         )
 
 
@@ -154,3 +176,47 @@ def _readable_file(env: Mapping[str, str], name: str) -> Path | None:
     if not os.access(path, os.R_OK) or not path.is_file():
         raise SettingsError(f"{name} names {path}, which is not a readable file")
     return path
+
+
+def _command_policy(env: Mapping[str, str]) -> CommandPolicy:
+    match env.get("CHATOPS_ALLOW_COMMANDS") or "off":
+        case "off":
+            return "off"
+        case "shell":
+            return "shell"
+        case "allowlist":
+            if not env.get("CHATOPS_COMMANDS_FILE"):
+                raise SettingsError(
+                    "CHATOPS_ALLOW_COMMANDS is allowlist; set CHATOPS_COMMANDS_FILE to the file that lists the commands"
+                )
+            return "allowlist"
+        case text:
+            raise SettingsError(f"CHATOPS_ALLOW_COMMANDS is {text!r}; it must be off, allowlist or shell")
+
+
+def _command_key(env: Mapping[str, str]) -> bytes | None:
+    text = (env.get("CHATOPS_COMMAND_KEY") or "").strip()
+    if not text:
+        return None
+    try:
+        key = base64.b64decode(text, validate=True)
+    except binascii.Error:
+        key = b""
+    if len(key) != COMMAND_KEY_BYTES:
+        raise SettingsError("CHATOPS_COMMAND_KEY is not a key that `chatops server-add` or `chatops key add` shows")
+    return key
+
+
+def _command_environment(env: Mapping[str, str]) -> dict[str, str]:
+    kept = {name: value for name, value in env.items() if name in _PASSED_ON or name.startswith("LC_")}
+    return {**kept, "PATH": env.get("PATH") or _DEFAULT_PATH, "TERM": "dumb"}
+
+
+def _switch(env: Mapping[str, str], name: str) -> bool:
+    match (env.get(name) or "0").lower():
+        case "0" | "false" | "off" | "no":
+            return False
+        case "1" | "true" | "on" | "yes":
+            return True
+        case text:
+            raise SettingsError(f"{name} is {text!r}; it must be 0 or 1")

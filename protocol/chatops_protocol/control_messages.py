@@ -69,8 +69,8 @@ class Order(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class CarryOut(Struct, frozen=True, tag="carry_out"):
-    """`envelope` is an encoded `Order`, `signature` the Ed25519 signature of exactly these bytes. `id` and `nonce`
-    stand outside as well, so that a refusal can name what it refuses."""
+    """`envelope` is an encoded `Order`, `signature` the Ed25519 signature of its `signed_bytes`. `id` and `nonce` stand
+    outside as well, so that a refusal can name what it refuses."""
 
     id: OrderId
     nonce: Nonce
@@ -182,10 +182,10 @@ class StopAsking(Struct, frozen=True, tag="stop_asking"):
 
 
 class Answered(Struct, frozen=True, tag="answered"):
-    """An answer, or a part of one: `last` is false when more follow."""
+    """An answer, or a part of one: `last` is false when more follow. The last may carry nothing."""
 
     id: QuestionId
-    answer: Answer
+    answer: Answer | None
     last: bool = True
 
 
@@ -199,6 +199,14 @@ class AnswerFailed(Struct, frozen=True, tag="answer_failed"):
 
 ControlFromAgent = OrderStarted | OrderOutput | OrderFinished | Answered | AnswerFailed
 ControlToAgent = CarryOut | CancelOrder | OutputStored | OutcomeStored | Ask | StopAsking
+
+# Before what is signed, so that no other signature of the same key could pass for an order's.
+_SIGNED_FOR = b"chatops order, first version\n"
+
+
+def signed_bytes(envelope: bytes) -> bytes:
+    return _SIGNED_FOR + envelope
+
 
 encode_order = json.Encoder().encode
 decode_order = json.Decoder(Order).decode

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from chatops_agent.connection import Connection, DirectConnect
+from chatops_agent.control.desk import Desk
 from chatops_agent.counters import Counters
 from chatops_agent.sender import WINDOW_FRAMES
 from chatops_agent.settings import Settings
@@ -237,7 +238,9 @@ def test_a_reason_is_said_again_only_now_and_then(
     def hello() -> messages.Authenticate:
         raise AssertionError("not connected")
 
-    connection = Connection(settings, open_spool(), counters, Worker(), lambda low, high: low, hello, None)
+    worker = Worker()
+    desk = Desk(settings, worker, is_root=False)
+    connection = Connection(settings, open_spool(), counters, worker, lambda low, high: low, hello, None, desk)
     for reason in ("broken", "broken", "refused", "broken"):
         connection._say(reason)
     said = [record.message.removesuffix("; trying again") for record in caplog.records]

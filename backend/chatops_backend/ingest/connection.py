@@ -12,6 +12,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable
 from datetime import UTC, datetime
+from typing import Protocol
 
 import msgspec
 from litestar.exceptions import WebSocketDisconnect
@@ -33,6 +34,7 @@ from chatops_protocol.agent_messages import (
     encode_json,
     encode_msgpack,
 )
+from chatops_protocol.control_messages import CommandPolicy, ControlFromAgent, ControlToAgent
 
 log = logging.getLogger(__name__)
 
@@ -40,6 +42,7 @@ log = logging.getLogger(__name__)
 OLDEST_S = 6 * 86_400.0 - 3_600.0
 NEWEST_S = 300.0
 MAX_PENDING_REFUSALS = 100
+MAX_OUTBOX = 1_000
 SEND_TIMEOUT_S = 30.0
 
 # What msgspec raises for bytes that are no message: beside its own errors, for bad UTF-8 and for bottomless nesting.
@@ -57,12 +60,26 @@ class _ReceivedSamples(msgspec.Struct, frozen=True, tag="samples"):
     rows: dict[str, msgspec.Raw]
 
 
-_decode_json = msgspec.json.Decoder(Authenticate | _ReceivedSamples).decode
-_decode_msgpack = msgspec.msgpack.Decoder(Authenticate | _ReceivedSamples).decode
+_FromAgent = Authenticate | _ReceivedSamples | ControlFromAgent
+_decode_json = msgspec.json.Decoder(_FromAgent).decode
+_decode_msgpack = msgspec.msgpack.Decoder(_FromAgent).decode
+
+
+class ControlListener(Protocol):
+    """Hears of agents that come, go, and say something that is not readings. Its methods return at once."""
+
+    def opened(self, connection: "AgentConnection") -> None: ...
+
+    def closed(self, connection: "AgentConnection") -> None: ...
+
+    def received(self, connection: "AgentConnection", message: ControlFromAgent) -> None: ...
 
 
 class AgentConnection:
-    """`server_id` and `key_id` are from the key. `run` until either side closes."""
+    """`server_id` and `key_id` are from the key. `run` until either side closes.
+
+    `understands` and `command_policy` are what the agent says of itself, for people and to save it what it cannot read.
+    """
 
     def __init__(
         self,
@@ -75,10 +92,17 @@ class AgentConnection:
         readers: dict[int, dict[str, RowReader]],
         writer: Writer,
         clock: Callable[[], float] = time.time,
+        control: ControlListener | None = None,
+        understands: frozenset[str] = frozenset(),
+        command_policy: CommandPolicy = "off",
     ) -> None:
         self.server_id = server_id
         self.key_id = key_id
+        self.understands = understands
+        self.command_policy = command_policy
         self.closed_because = ""
+        self._control = control
+        self._outbox: deque[ControlToAgent] = deque()
         self._socket = socket
         self._binary = binary
         self._stream = stream
@@ -115,6 +139,18 @@ class AgentConnection:
         self._close = self._close or (code, reason)
         self._answer_due.set()
 
+    @property
+    def closing(self) -> bool:
+        return self._close is not None
+
+    def offer(self, message: ControlToAgent) -> None:
+        """Send an order, a question or what belongs to them, after what waits already; returns at once."""
+        if len(self._outbox) >= MAX_OUTBOX:
+            self.close(CLOSE_PROTOCOL_ERROR, "the agent does not read")
+        else:
+            self._outbox.append(message)
+            self._answer_due.set()
+
     def acknowledge(self, sequence: int) -> None:
         self._acknowledged = max(self._acknowledged, sequence)
         self._answer_due.set()
@@ -140,19 +176,20 @@ class AgentConnection:
             text, data = event.get("text"), event.get("bytes")
             message: bytes | str = data if data is not None else text or ""
             try:
-                frame = self._read(message)
+                decoded = _decode_json(message) if isinstance(message, str) else _decode_msgpack(message)
+                frame = self._read(decoded, message) if isinstance(decoded, _ReceivedSamples) else None
             except UNDECODABLE as error:
                 self._refuse(0, "", Counter({"malformed": 1}), str(error)[:200])
                 continue
-            if frame is None:
-                self.close(CLOSE_PROTOCOL_ERROR, "only samples may follow the first message")
+            if frame is not None:
+                await self._writer.put(frame)
+            elif isinstance(decoded, Authenticate) or self._control is None:
+                self.close(CLOSE_PROTOCOL_ERROR, "there is only one first message")
                 return
-            await self._writer.put(frame)
+            else:
+                self._control.received(self, decoded)
 
-    def _read(self, message: bytes | str) -> Frame | None:
-        samples = _decode_json(message) if isinstance(message, str) else _decode_msgpack(message)
-        if not isinstance(samples, _ReceivedSamples):
-            return None
+    def _read(self, samples: _ReceivedSamples, message: bytes | str) -> Frame:
         binary = not isinstance(message, str)
         rows: dict[str, tuple[RowReader, list[Row]]] = {}
         reason = self._refusal_of(samples)
@@ -209,3 +246,5 @@ class AgentConnection:
             if self._acknowledged > sent:
                 sent = self._acknowledged
                 await self.send(FramesStored(sent))
+            while self._outbox and self._close is None:
+                await self.send(self._outbox.popleft())

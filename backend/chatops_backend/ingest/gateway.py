@@ -13,7 +13,7 @@ from prometheus_client import Counter, Gauge
 from chatops_backend.accounts.sockets import Socket
 from chatops_backend.database.interface import Database, DatabaseUnavailableError
 from chatops_backend.database.queries import load_queries
-from chatops_backend.ingest.connection import UNDECODABLE, AgentConnection
+from chatops_backend.ingest.connection import UNDECODABLE, AgentConnection, ControlListener
 from chatops_backend.ingest.rows import LayoutError, readers_for
 from chatops_backend.ingest.writer import Writer
 from chatops_backend.servers.agent_keys import AgentIdentity, KeyRevocations, identify_agent, still_valid
@@ -53,10 +53,15 @@ class Gateway:
         writer: Writer,
         revocations: KeyRevocations,
         clock: Callable[[], float] = time.time,
+        control: ControlListener | None = None,
+        command_key: bytes | None = None,
     ) -> None:
+        """`control` hears of what is not readings; `command_key` is the public key that agents are told."""
         self._database = database
         self._writer = writer
         self._clock = clock
+        self._control = control
+        self._command_key = command_key
         self._queries = load_queries("ingest")
         self._by_key: dict[int, AgentConnection] = {}
         revocations.subscribe(self._close_revoked)
@@ -83,10 +88,14 @@ class Gateway:
                 await self._record(identity, "replaced", "another agent connected with the same key", address)
             await self._record(identity, "connected", "", address)
             await connection.send(welcome)
+            if self._control is not None:
+                self._control.opened(connection)
             await connection.run()
         except (WebSocketDisconnect, TimeoutError):
             connection.closed_because = "the agent does not answer"
         finally:
+            if self._control is not None:
+                self._control.closed(connection)
             if self._by_key.get(identity.key_id) is connection:
                 del self._by_key[identity.key_id]
             connections.set(len(self._by_key))
@@ -151,11 +160,15 @@ class Gateway:
             readers={number: readers for number, (readers, _) in checked.items()},
             writer=self._writer,
             clock=self._clock,
+            control=self._control,
+            understands=frozenset(first.understands),
+            command_policy=first.command_policy,
         )
         ignored: dict[str, list[str]] = {}
         for _, names in checked.values():
             ignored.update(names)
-        return connection, Welcome(identity.server_id, mark, ignored, self._clock()), identity
+        welcome = Welcome(identity.server_id, mark, ignored, self._clock(), self._command_key)
+        return connection, welcome, identity
 
     async def _record(self, identity: AgentIdentity, event: str, detail: str, address: str | None) -> None:
         try:
