@@ -83,18 +83,22 @@
     const copier = event.target.closest("[data-copy]");
     if (!copier) return;
     const source = document.getElementById(copier.dataset.copy);
+    if (!source) return;
+    const field = "value" in source;
+    let copied = true;
     try {
-      await navigator.clipboard.writeText(source.textContent);
+      await navigator.clipboard.writeText(field ? source.value : source.textContent);
     } catch {
       /* Browsers give the clipboard to secure pages alone; the old way works on the others. */
-      getSelection().selectAllChildren(source);
-      document.execCommand("copy");
+      if (field) source.select(); else getSelection().selectAllChildren(source);
+      try { copied = document.execCommand("copy"); } catch { copied = false; }
     }
-    copier.textContent = "Copied";
-    setTimeout(() => { copier.textContent = "Copy"; }, 2000);
+    /* What could not be copied is selected, at least. */
+    copier.textContent = copied ? "Copied" : "Ctrl+C";
+    setTimeout(() => { copier.textContent = "Copy"; }, copied ? 2000 : 6000);
   });
 
-  let shownPath, shownProblem = null;
+  let shownPath, shownProblem = null, settling = 0;
   window.dash_clientside = Object.assign({}, window.dash_clientside, {
     chatops: {
       heartbeat: (beat, problem) => {
@@ -118,6 +122,13 @@
           history.replaceState(history.state, "", location.pathname + (tab === "live" ? "" : "?tab=" + tab));
         }
         return tab;
+      },
+      /* What is typed comes in bursts: tell when it rests. What is clicked counts at once. */
+      settle: () => {
+        const typing = document.activeElement && document.activeElement.matches("input:not([readonly]):not([type=radio]):not([type=checkbox])");
+        const mine = ++settling;
+        if (!typing) return mine;
+        return new Promise((tell) => setTimeout(() => tell(mine === settling ? mine : window.dash_clientside.no_update), 300));
       },
       /* As a link does it. Setting both pathname and search of dcc.Location 4.4 after a replaceState goes back at times. */
       goTo: (path) => {

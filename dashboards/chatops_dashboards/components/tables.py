@@ -14,8 +14,10 @@ def data_table(
     *,
     caption: str,
     hide_on_phone: Sequence[int] = (),
+    stacked: bool = False,
 ) -> html.Div:
-    """`heads` are (title, is a number). Columns in `hide_on_phone` give way on narrow screens."""
+    """`heads` are (title, is a number). Columns in `hide_on_phone` give way on narrow screens; `stacked`: each row is a
+    block there, whose cells wrap."""
 
     def classes(index: int) -> str:
         return " ".join(
@@ -33,7 +35,7 @@ def data_table(
                     [html.Tr([html.Td(cell, className=classes(i)) for i, cell in enumerate(row)]) for row in rows]
                 ),
             ],
-            className="data-table",
+            className="data-table stacked" if stacked else "data-table",
         ),
         className="table-box",
     )
