@@ -6,6 +6,7 @@ the statement under way, since abandoning it would leave the connection in the m
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
@@ -15,6 +16,8 @@ import asyncpg
 from chatops_backend.database.interface import PLAN_CACHE_MODE, DatabaseUnavailableError
 from chatops_backend.database.unavailable import means_connection_lost
 from chatops_protocol.catalog import BY_NAME
+
+log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 Connection: TypeAlias = asyncpg.Connection
@@ -54,7 +57,11 @@ class EmbeddedDatabase:
                 try:
                     yield EmbeddedTransaction(connection)
                 except BaseException:
-                    await _to_its_end(connection.execute("ROLLBACK"))
+                    try:
+                        await _to_its_end(connection.execute("ROLLBACK"))
+                    except Exception as failure:  # what ended the block wins: above all, a cancellation
+                        log.warning("a transaction was not rolled back, and its connection is given up: %s", failure)
+                        self._forget()
                     raise
                 await _to_its_end(connection.execute("COMMIT"))
 

@@ -1,6 +1,7 @@
 """`Database` over a pool of connections to a TimescaleDB server."""
 
 import contextlib
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from typing import Any, TypeAlias, TypeVar
 
@@ -8,6 +9,8 @@ import asyncpg
 
 from chatops_backend.database.interface import PLAN_CACHE_MODE, DatabaseUnavailableError
 from chatops_backend.database.unavailable import means_connection_lost
+
+log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 Pool: TypeAlias = asyncpg.Pool
@@ -50,8 +53,18 @@ class ServerDatabase:
     @contextlib.asynccontextmanager
     async def transaction(self) -> AsyncIterator["ServerTransaction"]:
         with _watched():
-            async with self._pool.acquire() as connection, connection.transaction():
-                yield ServerTransaction(connection)
+            async with self._pool.acquire() as connection:
+                begun = connection.transaction()
+                await begun.start()
+                try:
+                    yield ServerTransaction(connection)
+                except BaseException:
+                    try:
+                        await begun.rollback()
+                    except Exception as failure:  # what ended the block wins: above all, a cancellation
+                        log.warning("a transaction was not rolled back: %s", failure)
+                    raise
+                await begun.commit()
 
     async def close(self) -> None:
         await self._pool.close()

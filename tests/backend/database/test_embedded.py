@@ -141,6 +141,24 @@ async def test_a_statement_under_way_when_the_process_is_killed_fails_as_unavail
         await until_answers(database)
 
 
+@pytest.mark.parametrize("error", [asyncio.CancelledError, ValueError])
+async def test_what_ends_a_transaction_is_what_its_caller_sees_though_the_database_died(new_settings, error) -> None:
+    settings = await new_settings()
+    async with running(settings) as (process, database):
+        killed = process.pid
+        assert killed is not None
+
+        async def work() -> None:
+            async with database.transaction() as transaction:
+                await transaction.execute("SELECT 1")
+                os.kill(killed, signal.SIGKILL)
+                raise error
+
+        with pytest.raises(error):
+            await work()
+        await until_answers(database)
+
+
 async def test_it_stops_cleanly_and_leaves_no_process(new_settings) -> None:
     settings = await new_settings()
     async with running(settings) as (process, database):

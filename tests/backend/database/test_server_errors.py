@@ -79,6 +79,20 @@ async def test_a_wrong_password_is_said_to_be_wrong_but_not_shown(with_settings)
     assert "refuses the user name or password" in line
 
 
+@needs_server
+@pytest.mark.parametrize("error", [asyncio.CancelledError, ValueError])
+async def test_what_ends_a_transaction_is_what_its_caller_sees_though_the_server_hung_up(database, error) -> None:
+    async def work() -> None:
+        async with database.transaction() as transaction:
+            connection = await transaction.fetchval("SELECT pg_backend_pid()")
+            await database.execute("SELECT pg_terminate_backend($1, 5000)", connection)
+            raise error
+
+    with pytest.raises(error):
+        await work()
+    assert await database.fetchval("SELECT 7") == 7
+
+
 @pytest.mark.skipif(PLAIN_DATABASE_URL is None, reason="CHATOPS_TEST_PLAIN_DATABASE_URL names no plain PostgreSQL")
 async def test_a_server_without_timescaledb_is_refused(with_settings) -> None:
     line = await refusal_of(with_settings, PLAIN_DATABASE_URL or "")
