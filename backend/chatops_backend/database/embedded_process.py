@@ -23,6 +23,8 @@ LOCK_TIMEOUT_S = 2.0
 MAX_BACKOFF_S = 10.0
 # Linux allows 107 bytes for the path of a Unix socket.
 MAX_SOCKET_PATH = 107
+# Of what it prints, in bytes of one line of our log.
+MAX_SHOWN = 2048
 
 
 class DirectoryInUseError(DatabaseError):
@@ -45,6 +47,7 @@ class EmbeddedProcess:
         self._data_dir = data_dir
         self._process: asyncio.subprocess.Process | None = None
         self._watcher: asyncio.Task[None] | None = None
+        self._output: asyncio.Task[None] | None = None
         self._lock_file: int | None = None
         self._packages: Path | None = None
 
@@ -91,6 +94,9 @@ class EmbeddedProcess:
                 log.warning("the embedded database did not stop within %.0f s and is killed", STOP_TIMEOUT_S)
                 process.kill()
                 await process.wait()
+        if self._output is not None:
+            self._output.cancel()
+            self._output = None
         if self._lock_file is not None:
             os.close(self._lock_file)
             self._lock_file = None
@@ -123,6 +129,7 @@ class EmbeddedProcess:
                 f"the embedded database in {database_dir(self._data_dir)} ended at start (exit code {code}); "
                 "its own message stands above; a damaged directory has to be restored from a backup"
             )
+        self._output = asyncio.create_task(_drain(process.stdout), name="embedded-database-output")
 
     async def _restart_when_it_dies(self) -> None:
         backoff = 0.0
@@ -143,6 +150,12 @@ class EmbeddedProcess:
                 log.error("%s", error)  # noqa: TRY400 - the message says it all
             else:
                 log.info("the embedded database answers again")
+
+
+async def _drain(stream: asyncio.StreamReader) -> None:
+    """Read to the end: a process whose output nobody reads stands still once the pipe is full."""
+    while piece := await stream.read(MAX_SHOWN):
+        log.debug("the embedded database says: %s", piece.decode(errors="replace").rstrip())
 
 
 async def _take_lock(path: Path) -> int:

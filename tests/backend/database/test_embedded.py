@@ -14,6 +14,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 
+from chatops_backend.database import embedded_process
 from chatops_backend.database.embedded_connection import EmbeddedDatabase
 from chatops_backend.database.embedded_process import (
     DirectoryInUseError,
@@ -157,6 +158,30 @@ async def test_what_ends_a_transaction_is_what_its_caller_sees_though_the_databa
         with pytest.raises(error):
             await work()
         await until_answers(database)
+
+
+async def test_a_database_that_prints_a_lot_does_not_stand_still(tmp_path, monkeypatch) -> None:
+    program, printed = tmp_path / "server.mjs", tmp_path / "printed"
+    program.write_text(
+        "import pathlib, sys\n"
+        "print('ready', flush=True)\n"
+        "print('x' * 300_000)\n"
+        "[print('y' * 99) for _ in range(5000)]\n"
+        f"pathlib.Path({str(printed)!r}).touch()\n"
+        "sys.stdin.read()\n"
+    )
+
+    async def packages(data_dir: Path) -> Path:
+        return tmp_path
+
+    monkeypatch.setattr(embedded_process, "node_executable", lambda: sys.executable)
+    monkeypatch.setattr(embedded_process, "ensure_packages", packages)
+    process = EmbeddedProcess(tmp_path)
+    await process.start()
+    try:
+        await until(printed.exists, 10)
+    finally:
+        await process.stop()
 
 
 async def test_it_stops_cleanly_and_leaves_no_process(new_settings) -> None:
