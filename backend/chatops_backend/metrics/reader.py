@@ -70,8 +70,13 @@ class MetricReader:
         _check_points(points, len(server_ids))
         interval_s = max(await self._require_servers(server_ids), _SLOW_MEASUREMENTS.get(measurement.name, 0.0))
         chosen = plan(start, end, points, now, interval_s, combined=aggregate is not None)
-        statement, parameters = series_statement(measurement, field, chosen, server_ids, labels, aggregate, group_by)
+        # How many series a server has is known to the database alone, which answers one row too many at most.
+        statement, parameters = series_statement(
+            measurement, field, chosen, server_ids, labels, aggregate, group_by, MAX_TOTAL_POINTS + 1
+        )
         rows = await self._database.fetch(statement, *parameters)
+        if len(rows) > MAX_TOTAL_POINTS:
+            raise _too_much(measurement, labels, aggregate)
         keys = ["server_id", *measurement.label_names] if aggregate is None else list(group_by or ())
         return MetricSeries(
             metric=metric,
@@ -146,6 +151,19 @@ def _check_points(points: int, servers: int) -> None:
             "Too many points",
             f"{points} points of {servers} servers are more than {MAX_TOTAL_POINTS} together; ask for fewer.",
         )
+
+
+def _too_much(measurement: Measurement, labels: Mapping[str, str], aggregate: Aggregate | None) -> ProblemError:
+    advice = ["fewer `points`", "a shorter range", "fewer servers"]
+    if open_labels := [name for name in measurement.label_names if name not in labels]:
+        advice.append(f"one value of a label ({', '.join(open_labels)})")
+    advice.append("`aggregate`" if aggregate is None else "fewer names in `group_by`")
+    return ProblemError(
+        400,
+        "Too many points",
+        f"The answer has more than {MAX_TOTAL_POINTS} points, all series together; ask for {', '.join(advice[:-1])} "
+        f"or {advice[-1]}.",
+    )
 
 
 def _range(start: datetime, end: datetime | None, now: datetime) -> tuple[datetime, datetime]:

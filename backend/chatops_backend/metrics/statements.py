@@ -17,8 +17,10 @@ def series_statement(
     labels: Mapping[str, str],
     aggregate: Aggregate | None,
     group_by: Sequence[str] | None,
+    most_rows: int,
 ) -> tuple[str, list[Any]]:
-    """Return the statement and its parameters. Its rows are (keys…, time, avg, min, max), ordered by keys and time.
+    """Return the statement and its parameters. Its rows are (keys…, time, avg, min, max), ordered by keys and time,
+    and no more than `most_rows`.
 
     The keys are ``server_id`` and all labels; with `aggregate` they are `group_by`, and each bucket's series of one
     group become one value by that function.
@@ -42,14 +44,16 @@ def series_statement(
         f"SELECT {', '.join(keys)}, {bucket} AS bucket, {average} AS avg, {lowest} AS min, {highest} AS max "  # noqa: S608
         f"FROM metrics.{_quoted(table)} WHERE {' AND '.join(conditions)}{grouped}"
     )
+    parameters.append(most_rows)
+    limit = f"LIMIT ${len(parameters)}::bigint"
     if aggregate is None:
-        return f"{statement} ORDER BY {', '.join(keys)}, bucket", parameters
+        return f"{statement} ORDER BY {', '.join(keys)}, bucket {limit}", parameters
     chosen = [_quoted(key) for key in group_by or ()]
     by = ", ".join([*chosen, "bucket"])
     lower, upper = ("sum", "sum") if aggregate == "sum" else ("min", "max") if aggregate == "avg" else (aggregate,) * 2
     combined = (
         f"SELECT {by}, {aggregate}(avg) AS avg, {lower}(min) AS min, {upper}(max) AS max "  # noqa: S608
-        f"FROM ({statement}) AS series GROUP BY {by} ORDER BY {by}"
+        f"FROM ({statement}) AS series GROUP BY {by} ORDER BY {by} {limit}"
     )
     return combined, parameters
 

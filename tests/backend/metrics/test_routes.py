@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from chatops_backend.database.interface import Database
+from chatops_backend.metrics import reader
 from chatops_protocol.catalog import MEASUREMENTS, metric_names
 from tests.backend.metrics.conftest import LAST_HOUR, METRIC, TODAY, NewServer, assert_problem
 
@@ -256,6 +257,27 @@ async def test_a_choice_that_cannot_be_answered_is_refused(api: httpx.AsyncClien
     assert_problem(await api.get("/metrics/query", params=[*LAST_HOUR.items(), *many]), 400, "2000")
     fine = {**LAST_HOUR, "points": "10000"}
     assert_problem(await api.get("/metrics/query", params=[*fine.items(), *many[:101]]), 400, "together")
+
+
+async def test_more_points_than_one_answer_may_have_are_refused_with_what_to_narrow(
+    api: httpx.AsyncClient, server_id: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server has two processes in each of the last ten minutes."""
+    processes = {"metric": "process.cpu_percent", "server_id": str(server_id), "start": at(minutes=10), "points": "10"}
+    processes |= {"end": at()}
+    answer = (await api.get("/metrics/query", params=processes)).json()
+    points = sum(len(series["time"]) for series in answer["series"])
+    monkeypatch.setattr(reader, "MAX_TOTAL_POINTS", points)
+    assert (await api.get("/metrics/query", params=processes)).json() == answer
+    monkeypatch.setattr(reader, "MAX_TOTAL_POINTS", points - 1)
+    refused = await api.get("/metrics/query", params=processes)
+    assert_problem(refused, 400, f"more than {points - 1} points", "a label (name, user)", "`aggregate`")
+    one = processes | {"labels": '{"user": "root"}'}
+    assert (await api.get("/metrics/query", params=one)).status_code == 200
+    assert (await api.get("/metrics/query", params=processes | {"aggregate": "sum"})).status_code == 200
+    monkeypatch.setattr(reader, "MAX_TOTAL_POINTS", 15)
+    both = processes | {"aggregate": "sum", "group_by": ["user", "server_id"]}
+    assert_problem(await api.get("/metrics/query", params=both), 400, "fewer names in `group_by`")
 
 
 @pytest.mark.parametrize(
