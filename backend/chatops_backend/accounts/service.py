@@ -67,9 +67,10 @@ class AccountService:
             await self._record_refusal(actor, "auth.login", found)
             raise _wrong("The username or the password is wrong.") from None
         if self.passwords.is_outdated(known_hash):
-            await queries.replace_password_hash(
-                self.database, user_id=found["id"], old=known_hash, new=await self.passwords.hash(password)
-            )
+            # Nobody is turned away for it: there will be another log-in.
+            with contextlib.suppress(HashingBusyError):
+                renewed = await self.passwords.hash(password)
+                await queries.replace_password_hash(self.database, user_id=found["id"], old=known_hash, new=renewed)
         return self._pair(self.tokens.issue(found["id"], session_id), refresh_token, found)
 
     async def refresh(self, refresh_token: str, actor: Actor) -> TokenPair:

@@ -205,6 +205,26 @@ async def test_a_hash_of_older_parameters_is_renewed_at_the_next_login(anonymous
     assert (await anonymous.post("/auth/login", json=login)).status_code == 200
 
 
+async def test_a_login_succeeds_though_nobody_has_time_to_renew_its_hash(
+    build_app, database, settings, viewer, client_of
+) -> None:
+    class BusyAfterwards(Passwords):
+        async def hash(self, password: str) -> str:
+            raise HashingBusyError
+
+    older = PasswordHasher(time_cost=2, memory_cost=16, parallelism=1).hash(viewer.password)
+    await database.execute("UPDATE chatops.users SET password_hash = $2 WHERE id = $1", viewer.id, older)
+    busy = BusyAfterwards(PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
+    try:
+        async with client_of(build_app(database, settings, passwords=busy)) as client:
+            login = {"username": viewer.username, "password": viewer.password}
+            answer = await client.post("/auth/login", json=login)
+    finally:
+        busy.close()
+    assert answer.status_code == 200, answer.text
+    assert await database.fetchval("SELECT password_hash FROM chatops.users WHERE id = $1", viewer.id) == older
+
+
 @pytest.mark.parametrize(
     "body",
     [
