@@ -1,10 +1,21 @@
--- name: open_stream$
--- The last committed sequence of a spool, which is 0 when it is new. An update rather than nothing on conflict, since of
--- two that open it at once the later would not see the row of the other.
-INSERT INTO chatops.stream_marks (server_id, stream, last_sequence, received_at)
-VALUES (:server_id, :stream, 0, now())
-ON CONFLICT (server_id, stream) DO UPDATE SET received_at = now()
-RETURNING last_sequence;
+-- name: open_stream^
+-- The last committed sequence of a spool, which is 0 when it is new, and the names of those given up for it: of the
+-- server's spools that are not `also_open`, all but the `kept` used last. An update rather than nothing on conflict,
+-- since of two that open it at once the later would not see the row of the other.
+WITH opened AS (
+    INSERT INTO chatops.stream_marks (server_id, stream, last_sequence, received_at)
+    VALUES (:server_id, :stream, 0, now())
+    ON CONFLICT (server_id, stream) DO UPDATE SET received_at = now()
+    RETURNING last_sequence
+), retired AS (
+    DELETE FROM chatops.stream_marks
+     WHERE server_id = :server_id
+       AND stream IN (SELECT stream FROM chatops.stream_marks
+                       WHERE server_id = :server_id AND stream <> :stream AND stream <> ALL (:also_open::text[])
+                       ORDER BY received_at DESC, stream DESC OFFSET :kept)
+    RETURNING stream
+)
+SELECT last_sequence, ARRAY(SELECT stream FROM retired) AS retired FROM opened;
 
 -- name: advance_marks$
 -- Compare-and-set of many marks at once; returns how many still stood where expected.

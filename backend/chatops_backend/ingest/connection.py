@@ -24,7 +24,6 @@ from chatops_backend.ingest.rows import Refusals, Row, RowReader, decode_rows
 from chatops_backend.ingest.writer import Writer
 from chatops_protocol.agent_messages import (
     CLOSE_PROTOCOL_ERROR,
-    CLOSE_UNAUTHENTICATED,
     Authenticate,
     FramesStored,
     RefusalReason,
@@ -43,6 +42,7 @@ OLDEST_S = 6 * 86_400.0 - 3_600.0
 NEWEST_S = 300.0
 MAX_PENDING_REFUSALS = 100
 MAX_OUTBOX = 1_000
+TRY_AGAIN_LATER = 1013
 SEND_TIMEOUT_S = 30.0
 
 # What msgspec raises for bytes that are no message: beside its own errors, for bad UTF-8 and for bottomless nesting.
@@ -105,7 +105,7 @@ class AgentConnection:
         self._outbox: deque[ControlToAgent] = deque()
         self._socket = socket
         self._binary = binary
-        self._stream = stream
+        self.stream = stream
         self._readers = readers
         self._writer = writer
         self._clock = clock
@@ -158,8 +158,9 @@ class AgentConnection:
     def refuse_frame(self, sequence: int, detail: str) -> None:
         self._refuse(sequence, "", Counter({"malformed": 1}), detail)
 
-    def server_is_gone(self) -> None:
-        self.close(CLOSE_UNAUTHENTICATED, "the server of this key was deleted")
+    def mark_is_gone(self) -> None:
+        """The agent connects again and learns where it stands: refused with its server, or at its spool's beginning."""
+        self.close(TRY_AGAIN_LATER, "the server was deleted, or this spool was given up for newer ones")
 
     async def send(self, message: ToAgent) -> None:
         encoded = encode_msgpack(message) if self._binary else encode_json(message)
@@ -210,7 +211,7 @@ class AgentConnection:
         return Frame(
             origin=self,
             server_id=self.server_id,
-            stream=self._stream,
+            stream=self.stream,
             sequence=samples.sequence,
             time=datetime.fromtimestamp(samples.time if rows else 0, UTC),
             rows=rows,

@@ -13,9 +13,9 @@ from prometheus_client import Counter, Gauge
 from chatops_backend.accounts.sockets import Socket
 from chatops_backend.database.interface import Database, DatabaseUnavailableError
 from chatops_backend.database.queries import load_queries
-from chatops_backend.ingest.connection import UNDECODABLE, AgentConnection, ControlListener
+from chatops_backend.ingest.connection import TRY_AGAIN_LATER, UNDECODABLE, AgentConnection, ControlListener
 from chatops_backend.ingest.rows import LayoutError, readers_for
-from chatops_backend.ingest.writer import Writer
+from chatops_backend.ingest.writer import MAX_STREAMS, TooManyStreamsError, Writer
 from chatops_backend.servers.agent_keys import AgentIdentity, KeyRevocations, identify_agent, still_valid
 from chatops_protocol.agent_messages import (
     AUTHENTICATE_WITHIN_S,
@@ -30,7 +30,6 @@ from chatops_protocol.agent_messages import (
 
 log = logging.getLogger(__name__)
 
-TRY_AGAIN_LATER = 1013
 KEYS_CHECKED_EVERY_S = 2.0
 MAX_REASON_BYTES = 123
 
@@ -139,7 +138,8 @@ class Gateway:
             if identity is None:
                 raise _RefusedError(CLOSE_UNAUTHENTICATED, "the key is not valid", "key")
             checked = {number: readers_for(layout) for number, layout in first.layouts.items()}
-            mark = await self._writer.open_stream(identity.server_id, first.stream)
+            also_open = [c.stream for c in self._by_key.values() if c.server_id == identity.server_id]
+            mark = await self._writer.open_stream(identity.server_id, first.stream, also_open)
             await self._queries.describe_agent(
                 self._database,
                 server_id=identity.server_id,
@@ -149,6 +149,9 @@ class Gateway:
             )
         except LayoutError as error:
             raise _RefusedError(CLOSE_PROTOCOL_ERROR, str(error), "layout") from None
+        except TooManyStreamsError:
+            reason = f"this server has {MAX_STREAMS} spools open; give each host a server of its own"
+            raise _RefusedError(TRY_AGAIN_LATER, reason, "streams") from None
         except DatabaseUnavailableError:
             raise _RefusedError(TRY_AGAIN_LATER, "the database is not available", "database") from None
         connection = AgentConnection(

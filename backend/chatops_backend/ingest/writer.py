@@ -10,7 +10,7 @@ import logging
 import time
 from collections import Counter as Counts
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 
 import asyncpg
@@ -29,6 +29,10 @@ BATCH_WINDOW_S = 0.1
 LATE_S = 120.0
 MAX_BATCH_BYTES = 8 * 1024 * 1024
 RETRY_MIN_S, RETRY_MAX_S = 0.1, 2.0
+# Of one server. A spool that was damaged, lost or not kept leaves its mark behind: an agent that starts anew each
+# minute in a container without a volume would fill the table. A spool that comes back after its mark was given up has those
+# acknowledged frames stored twice that it still holds and that are not too old: a few hundred at most.
+MAX_STREAMS = 64
 
 rows_stored = Counter("chatops_ingest_rows_total", "Rows committed", ["measurement"])
 frames_stored = Counter("chatops_ingest_frames_total", "Frames committed")
@@ -37,6 +41,7 @@ frames_repeated = Counter(
 )
 frames_refused = Counter("chatops_ingest_refused_frames_total", "Frames that the database would not take")
 batches_retried = Counter("chatops_ingest_batch_retries_total", "Batches tried again", ["reason"])
+streams_retired = Counter("chatops_ingest_streams_retired_total", "Marks of spools given up for newer ones")
 batch_seconds = Histogram("chatops_ingest_batch_seconds", "Duration of a batch's transaction")
 queue_bytes = Gauge("chatops_ingest_queue_bytes", "Bytes of frames waiting to be written")
 
@@ -51,6 +56,10 @@ _TRANSIENT = (
     asyncpg.exceptions.ReadOnlySQLTransactionError,
     DatabaseUnavailableError,
 )
+
+
+class TooManyStreamsError(Exception):
+    """A server has as many spools open as it may have at all."""
 
 
 class _MarksMovedError(Exception):
@@ -78,9 +87,26 @@ class Writer:
         """Queue a frame; waits while the queue is full."""
         await self._queue.put(frame)
 
-    async def open_stream(self, server_id: int, stream: str) -> int:
-        """Return the stream's last committed sequence, 0 for a new one."""
-        mark: int = await self._queries.open_stream(self._database, server_id=server_id, stream=stream)
+    async def open_stream(self, server_id: int, stream: str, also_open: Iterable[str] = ()) -> int:
+        """Return the stream's last committed sequence, 0 for a new one.
+
+        A server keeps MAX_STREAMS marks: those it used longest ago are given up for a new one, but never one of
+        `also_open`. Raises `TooManyStreamsError` when all are.
+        """
+        others = {name for name in also_open if name != stream}
+        if len(others) >= MAX_STREAMS:
+            raise TooManyStreamsError
+        opened = await self._queries.open_stream(
+            self._database,
+            server_id=server_id,
+            stream=stream,
+            also_open=list(others),
+            kept=MAX_STREAMS - 1 - len(others),
+        )
+        for retired in opened["retired"]:
+            self._marks.pop((server_id, retired), None)
+            streams_retired.inc()
+        mark: int = opened["last_sequence"]
         self._marks[server_id, stream] = max(mark, self._marks.get((server_id, stream), 0))
         return mark
 
@@ -191,7 +217,7 @@ class Writer:
         self._on_committed(frames)
 
     async def _reread_marks(self, frames: list[Frame]) -> list[Frame]:
-        """Learn the marks anew; frames whose server was deleted have none and are dropped."""
+        """Learn the marks anew; frames whose server was deleted, or whose mark was given up, are dropped."""
         keys = sorted({frame.stream_key for frame in frames})
         marks = {
             (row["server_id"], row["stream"]): row["last_sequence"]
@@ -206,7 +232,7 @@ class Writer:
                 self._marks.pop(key, None)
         for frame in frames:
             if frame.stream_key not in marks:
-                frame.origin.server_is_gone()
+                frame.origin.mark_is_gone()
         return [frame for frame in frames if frame.stream_key in marks]
 
     def _refused(self, frame: Frame, error: Exception) -> None:

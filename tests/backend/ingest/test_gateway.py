@@ -149,6 +149,22 @@ async def test_frames_of_two_streams_do_not_hide_each_other(backend, new_server)
     assert stored_values(backend, server_id) == [1, 2]
 
 
+async def test_a_spool_in_use_outlives_any_number_of_new_ones(backend, new_server) -> None:
+    server_id, key = new_server()
+    other_key = backend.call("POST", "/api-keys", json={"server_id": server_id, "name": "2"}).json()["key"]
+    before = metric_value(backend, "chatops_ingest_streams_retired_total")
+    async with welcomed(backend, key) as agent:
+        await agent.send(samples(1, 1.0))
+        await agent.stored(1)
+        for _ in range(70):
+            async with welcomed(backend, other_key):
+                pass
+        await agent.send(samples(2, 2.0))
+        await agent.stored(2)
+    assert stored_values(backend, server_id) == [1, 2]
+    assert metric_value(backend, "chatops_ingest_streams_retired_total") - before == 7
+
+
 async def test_sequences_may_have_gaps_up_to_the_largest_there_is(backend, new_server) -> None:
     server_id, key = new_server()
     stream, last = new_stream(), 2**63 - 1

@@ -11,12 +11,13 @@ from typing import Any
 
 import asyncpg
 import pytest
+from prometheus_client import REGISTRY
 
 from chatops_backend.database.interface import Database, DatabaseUnavailableError
 from chatops_backend.ingest import queue
 from chatops_backend.ingest.frame import Frame
 from chatops_backend.ingest.rows import Row, RowReader
-from chatops_backend.ingest.writer import Writer
+from chatops_backend.ingest.writer import TooManyStreamsError, Writer
 from chatops_protocol.catalog import CPU, HOST
 
 pytestmark = pytest.mark.anyio
@@ -43,7 +44,7 @@ class Origin:
         self.refused.append(sequence)
         self.told.set()
 
-    def server_is_gone(self) -> None:
+    def mark_is_gone(self) -> None:
         self.gone = True
         self.told.set()
 
@@ -380,6 +381,50 @@ async def test_frames_of_a_deleted_server_are_dropped_and_the_others_are_stored(
     await origin.until(lambda origin: origin.acknowledged == 1)
     assert lost.acknowledged == 0
     assert await stored(database, deleted) == []
+    assert await stored(database, server_id) == [1]
+
+
+async def test_a_server_keeps_64_marks_and_the_newest_of_them(database, writer, server_id) -> None:
+    before = REGISTRY.get_sample_value("chatops_ingest_streams_retired_total")
+    origin = Origin()
+    await writer.open_stream(server_id, "first")
+    await writer.put(frame(origin, server_id, 5, stream="first"))
+    await origin.until(lambda origin: origin.acknowledged == 5)
+    for number in range(100):
+        await writer.open_stream(server_id, f"new {number}", ["first", "new 3"] if number > 3 else ["first"])
+    rows = await database.fetch("SELECT stream FROM chatops.stream_marks WHERE server_id = $1", server_id)
+    kept = {"first", "new 3", *(f"new {number}" for number in range(38, 100))}
+    assert {row["stream"] for row in rows} == kept
+    assert {stream for known, stream in writer._marks if known == server_id} == kept
+    assert REGISTRY.get_sample_value("chatops_ingest_streams_retired_total") - before == 37
+    # What is open goes on, and what was kept knows where it stood.
+    await writer.put(frame(origin, server_id, 6, stream="first"))
+    await origin.until(lambda origin: origin.acknowledged == 6)
+    assert await writer.open_stream(server_id, "first") == 6
+
+
+async def test_no_open_spool_is_given_up_and_a_65th_is_refused(database, writer, server_id) -> None:
+    names = [f"spool {number}" for number in range(64)]
+    for number, name in enumerate(names):
+        await writer.open_stream(server_id, name, names[:number])
+    with pytest.raises(TooManyStreamsError):
+        await writer.open_stream(server_id, "one more", names)
+    # One that reconnects is not one more.
+    assert await writer.open_stream(server_id, names[0], names) == 0
+    rows = await database.fetch("SELECT stream FROM chatops.stream_marks WHERE server_id = $1", server_id)
+    assert {row["stream"] for row in rows} == set(names)
+
+
+async def test_frames_of_a_spool_that_another_backend_gave_up_are_sent_again(database, writer, server_id) -> None:
+    origin, lost = Origin(), Origin()
+    await writer.open_stream(server_id, "s")
+    await database.execute("DELETE FROM chatops.stream_marks WHERE server_id = $1", server_id)
+    await writer.put(frame(lost, server_id, 1))
+    await lost.until(lambda origin: origin.gone)
+    assert lost.acknowledged == 0
+    assert await writer.open_stream(server_id, "s") == 0
+    await writer.put(frame(origin, server_id, 1))
+    await origin.until(lambda origin: origin.acknowledged == 1)
     assert await stored(database, server_id) == [1]
 
 
