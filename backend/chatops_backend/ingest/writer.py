@@ -30,8 +30,8 @@ LATE_S = 120.0
 MAX_BATCH_BYTES = 8 * 1024 * 1024
 RETRY_MIN_S, RETRY_MAX_S = 0.1, 2.0
 # Of one server. A spool that was damaged, lost or not kept leaves its mark behind: an agent that starts anew each
-# minute in a container without a volume would fill the table. A spool that comes back after its mark was given up has those
-# acknowledged frames stored twice that it still holds and that are not too old: a few hundred at most.
+# minute in a container without a volume would fill the table. Should one come back whose mark was given up, it sends
+# again what it still holds, and the acknowledged frames among it, a few hundred at most, are stored twice.
 MAX_STREAMS = 64
 
 rows_stored = Counter("chatops_ingest_rows_total", "Rows committed", ["measurement"])
