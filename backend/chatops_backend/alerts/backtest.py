@@ -7,6 +7,7 @@ windows of more than six hours) instead of every ten seconds, and it sees data t
 import asyncio
 import contextlib
 from datetime import UTC, datetime
+from typing import Any
 
 from msgspec import Struct
 
@@ -18,6 +19,7 @@ from chatops_backend.alerts.replay_values import (
     plan_replay,
     read_values,
 )
+from chatops_backend.alerts.series_labels import named_labels
 from chatops_backend.alerts.state_machine import Transition
 from chatops_backend.alerts.stretches import HOUR_S
 from chatops_backend.alerts.watched_servers import WatchedServer, servers_of
@@ -65,8 +67,7 @@ async def backtest(database: Database, threshold: Threshold, start: datetime, en
 
 
 def outcome_of(plan: ReplayPlan, server: WatchedServer, labels: Labels, transitions: list[Transition]) -> SeriesOutcome:
-    names = plan.source.measurement.label_names if labels else ()
-    named = dict(zip(names, labels, strict=True))
+    named = named_labels(plan.source.measurement, labels) if labels else {}
     firings: list[Firing] = []
     fired: Transition | None = None
     level: Level = "warning"
@@ -94,7 +95,7 @@ def _outcomes(plan: ReplayPlan, server: WatchedServer, series: list[SeriesValues
 
 
 def _firing(
-    server: WatchedServer, labels: dict[str, str], fired: Transition, level: Level, resolved_at: float | None
+    server: WatchedServer, labels: dict[str, Any], fired: Transition, level: Level, resolved_at: float | None
 ) -> Firing:
     return Firing(
         server_id=server.id,

@@ -1,7 +1,7 @@
 """Evaluates all rules on all servers, every ten seconds, on whichever backend holds the lease.
 
-One question per distinct (metric, aggregate, window) is asked of the roll-ups; comparing is vectorised; the state
-machine runs only for series that breach or are not ok already. It reads no ingest stream and sends nothing itself.
+The roll-ups are asked once per measurement and window; comparing is vectorised; the state machine runs only for series
+that breach or are not ok already. It reads no ingest stream and sends nothing itself.
 """
 
 import asyncio
@@ -11,6 +11,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Sequence
 from datetime import UTC, datetime
+from itertools import chain
 
 import asyncpg
 import msgspec
@@ -18,9 +19,10 @@ import polars as pl
 from msgspec import Struct
 from prometheus_client import Counter, Gauge, Histogram
 
-from chatops_backend.alerts.group_values import read_group
+from chatops_backend.alerts.answers import Answers
+from chatops_backend.alerts.group_values import questions_of, read_group
 from chatops_backend.alerts.late import replay_late_readings
-from chatops_backend.alerts.rule_book import Group, Rule, RuleBook, Watched, bound_columns, breach_of, selected_servers
+from chatops_backend.alerts.rule_book import Group, Rule, RuleBook, Watched, breach_of, selected_servers
 from chatops_backend.alerts.series_values import Question, UnknownMetricError
 from chatops_backend.alerts.state_machine import OK, SeriesState, step
 from chatops_backend.alerts.store import Change, Enqueue, StateMovedError, StoredState, labels_key, store_changes
@@ -112,12 +114,13 @@ class Evaluator:
             states = await self._read_states()
             held_back = await self._read_offline()
             broken = dict(self._book.broken)
+            answers = Answers(self._database, chain.from_iterable(map(questions_of, self._book.groups)), at)
             stored = 0
             for group in self._book.groups:
                 if not self._is_due(group, at):
                     continue
                 try:
-                    values = await read_group(self._database, group, list(servers.values()), at)
+                    values = await read_group(self._database, answers, group, list(servers.values()), at)
                 except (UnknownMetricError, pl.exceptions.PolarsError, asyncpg.PostgresError) as error:
                     broken |= dict.fromkeys((rule.id for rule in group.rules), str(error))
                     continue
@@ -200,14 +203,14 @@ def _candidates(
         for tag in server.tags:
             by_tag[tag].append(server.id)
     rules = {rule.id: rule for rule in group.rules}
-    members = {rule.id: selected_servers(rule.threshold, servers.values(), by_tag) for rule in group.rules}
+    members = {rule.id: selected_servers(rule.threshold, servers, by_tag) for rule in group.rules}
     pairs = pl.DataFrame(
         {"rule_id": list(members), "server_id": list(members.values())},
         schema={"rule_id": pl.Int64, "server_id": pl.List(pl.Int64)},
     ).explode("server_id", empty_as_null=False)
     breaching = (
         pairs.join(values, on="server_id")
-        .join(bound_columns(group.rules), on="rule_id")
+        .join(group.bounds, on="rule_id")
         .filter(breach_of("warning") | breach_of("critical"))
     )
     seen: set[Key] = set()

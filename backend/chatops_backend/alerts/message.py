@@ -4,6 +4,7 @@ from typing import Any, Literal
 
 from msgspec import Struct
 
+from chatops_backend.alerts.series_labels import flat_labels
 from chatops_protocol.alert_resources import Bound, Comparison, Kind, Level
 
 ToldTransition = Literal["fired", "raised", "resolved", "repeat", "escalated"]
@@ -112,7 +113,7 @@ def trial(receiver: str, external_url: str, at: float, key: str) -> Message:
 
 def summary(notice: Notice, change: ToldChange) -> str:
     """One line: ``web-1 {mountpoint=/}: disk full, filesystem.used_percent 93.1 > 90 (avg of 5 min)``."""
-    labels = ", ".join(f"{name}={value}" for name, value in sorted(change.labels.items()))
+    labels = ", ".join(f"{name}={value}" for name, value in sorted(flat_labels(change.labels).items()))
     where = f"{notice.server_name} {{{labels}}}" if labels else notice.server_name
     return f"{where}: {_BEGINNINGS[change.transition]}{change.rule}{_measured(change)}"
 

@@ -4,7 +4,7 @@ Read again only when a rule changed: ten thousand definitions are not decoded at
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -38,6 +38,8 @@ class Group(Struct, frozen=True):
     against_s: int
     within_s: float
     rules: tuple[Rule, ...]
+    # What `bound_columns` makes of them.
+    bounds: pl.DataFrame
 
 
 class Watched(Struct, frozen=True):
@@ -105,14 +107,13 @@ def breach_of(level: str) -> pl.Expr:
     ).fill_null(value=False)
 
 
-def selected_servers(threshold: Threshold, servers: Iterable[Watched], by_tag: Mapping[str, list[int]]) -> list[int]:
-    """The ids of the servers a rule watches; an empty choice is none."""
+def selected_servers(threshold: Threshold, servers: Collection[int], by_tag: Mapping[str, list[int]]) -> list[int]:
+    """Those of `servers` (ids) that a rule watches; an empty choice is none."""
     if threshold.all_servers:
-        return [server.id for server in servers]
+        return list(servers)
     if threshold.tag is not None:
         return by_tag.get(threshold.tag, [])
-    known = {server.id for server in servers}
-    return [server_id for server_id in threshold.server_ids or [] if server_id in known]
+    return [server_id for server_id in threshold.server_ids or [] if server_id in servers]
 
 
 def bounds_for(threshold: Threshold) -> Bounds:
@@ -138,7 +139,7 @@ def _grouped(rules: list[Rule]) -> Iterable[Group]:
     for (kind, question, labels, against_s, within_s), members in sorted(
         groups.items(), key=lambda item: item[0][0] != "offline"
     ):
-        yield Group(kind, question, labels, against_s, within_s, tuple(members))
+        yield Group(kind, question, labels, against_s, within_s, tuple(members), bound_columns(members))
 
 
 def _sides(comparison: Comparison, bound: Bound | None) -> dict[str, float]:

@@ -1,10 +1,11 @@
-"""Reads the values that rules compare: one statement per distinct (metric, aggregate, window, offset), for all servers.
+"""Reads the values that rules compare: one statement per measurement, window and offset, for all servers.
 
 The smallest roll-up that fits the window, with real-time aggregation, so that the newest readings count. A bucket
 belongs to the window that ends at `at` when its start is before `at` and at most the window's length before the last
 turn of a bucket; at that turn, where the backtest looks, this is the window itself.
 """
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -37,15 +38,17 @@ def measurement_and_field(metric: str) -> tuple[Measurement, Field]:
     return found
 
 
-async def read_values(database: Database, question: Question, at: float) -> pl.DataFrame:
-    """One row per series: ``server_id``, the measurement's labels, ``value`` (null: no reading in the window)."""
-    measurement, field = measurement_and_field(question.metric)
+async def read_values(database: Database, questions: Sequence[Question], at: float) -> pl.DataFrame:
+    """One row per series: ``server_id``, the measurement's labels, and ``value_0``, ``value_1``, … (null: no reading in
+    the window). The questions have measurement, window and offset in common."""
+    question = questions[0]
+    measurement, _ = measurement_and_field(question.metric)
     end = at - question.offset_s
     # Whole buckets: else a window of one minute would be empty just after each minute's turn, before the next reading.
     width_s = WIDTH_S[tier_of(question.window_s)]
     start = end // width_s * width_s - question.window_s
-    rows = await database.fetch(value_statement(measurement, field, question), _moment(start), _moment(end))
-    schema = {**_key_schema(measurement), "value": pl.Float64}
+    rows = await database.fetch(value_statement(measurement, questions), _moment(start), _moment(end))
+    schema = _key_schema(measurement) | {f"value_{number}": pl.Float64 for number in range(len(questions))}
     return pl.DataFrame([tuple(row) for row in rows], schema=schema, orient="row")
 
 
@@ -69,12 +72,14 @@ async def read_buckets(database: Database, question: Question, at: int) -> pl.Da
     return pl.DataFrame([tuple(row) for row in rows], schema=schema, orient="row")
 
 
-def value_statement(measurement: Measurement, field: Field, question: Question) -> str:
+def value_statement(measurement: Measurement, questions: Sequence[Question]) -> str:
     """``$1`` and ``$2`` are the window's start and end. Every name is from the catalogue."""
+    asked = ((measurement_and_field(question.metric)[1], question.aggregate) for question in questions)
+    values = (f"{_aggregate(field.name, aggregate)} AS value_{n}" for n, (field, aggregate) in enumerate(asked))
     keys = ", ".join(["server_id", *(f'"{name}"' for name in measurement.label_names)])
     return (
-        f"SELECT {_selected(measurement)}, {_aggregate(field.name, question.aggregate)} AS value "  # noqa: S608 - catalogue names
-        f'FROM metrics."{measurement.name}_{tier_of(question.window_s)}" '
+        f"SELECT {_selected(measurement)}, {', '.join(values)} "  # noqa: S608 - catalogue names
+        f'FROM metrics."{measurement.name}_{tier_of(questions[0].window_s)}" '
         f"WHERE time >= $1 AND time < $2 GROUP BY {keys}"
     )
 

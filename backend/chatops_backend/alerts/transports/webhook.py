@@ -15,6 +15,7 @@ import httpx
 import msgspec
 
 from chatops_backend.alerts.message import Message, ToldChange, summary
+from chatops_backend.alerts.series_labels import flat_labels
 from chatops_backend.alerts.transports.targets import Targets
 from chatops_backend.alerts.transports.transport import ChannelRefusedError, DeliveryError
 
@@ -67,7 +68,7 @@ def webhook_body(message: Message) -> dict[str, Any]:
 
 
 def _alert(message: Message, change: ToldChange) -> dict[str, Any]:
-    labels = {name: str(value) for name, value in change.labels.items()} | {
+    labels = flat_labels(change.labels) | {
         "alertname": change.rule,
         "server": message.notice.server_name,
     }
