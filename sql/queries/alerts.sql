@@ -96,12 +96,13 @@ SELECT time, alert_id, transition, level, value, bound::text AS bound, window_s,
  WHERE alert_id = :alert_id::bigint AND time >= :since::timestamptz
  ORDER BY time, transition;
 
--- name: acknowledge_alert$
--- A firing alert is acknowledged; nothing when it does not fire (any more).
-UPDATE chatops.alerts
+-- name: acknowledge_alert^
+-- A firing alert is acknowledged; no row when it does not fire (any more), else its rule's name and its server.
+UPDATE chatops.alerts AS alert
    SET state = 'acknowledged', acknowledged_at = now(), acknowledged_by = :actor, comment = :comment
- WHERE id = :alert_id::bigint AND state = 'firing'
-RETURNING true;
+  FROM chatops.thresholds AS rule
+ WHERE alert.id = :alert_id::bigint AND alert.state = 'firing' AND rule.id = alert.threshold_id
+RETURNING rule.name AS rule, alert.server_id;
 
 -- name: lock_open_alerts
 -- Open alerts, of one rule or the one :alert_id, locked, with what those who were told need to hear of their end.

@@ -24,6 +24,10 @@ INSERT INTO chatops.channels (name, type, url, enabled) VALUES (:name, :type, :u
 ON CONFLICT DO NOTHING
 RETURNING id;
 
+-- name: lock_channel!
+-- Holds one channel, if there is one, until the transaction ends.
+SELECT FROM chatops.channels WHERE id = :channel_id::bigint FOR UPDATE;
+
 -- name: update_channel$
 -- Changes what is not NULL; raises unique_violation when the name is taken. A new address starts without an error.
 UPDATE chatops.channels
@@ -77,6 +81,10 @@ RETURNING id, definition::text AS definition, created_by, created_at;
 UPDATE chatops.silences SET definition = :definition::jsonb
  WHERE id = :silence_id::bigint
 RETURNING id, definition::text AS definition, created_by, created_at;
+
+-- name: lock_silence$
+-- The definition of one silence, which nobody else changes until the transaction ends.
+SELECT definition::text FROM chatops.silences WHERE id = :silence_id::bigint FOR UPDATE;
 
 -- name: delete_silence$
 -- Ends a silence.

@@ -8,6 +8,8 @@ from asyncpg import Record
 
 from chatops_backend.alerts.alert_change import AlertChange
 from chatops_backend.alerts.outbox import enqueue
+from chatops_backend.audit.actor import Actor
+from chatops_backend.audit.trail import Target, record
 from chatops_backend.database.interface import Database, Transaction
 from chatops_backend.database.queries import load_queries
 from chatops_backend.problems import ProblemError, not_found
@@ -23,27 +25,34 @@ _WORDS: dict[AlertState, str] = {
 }
 
 
-async def acknowledge(database: Database, alert_id: int, actor: str, comment: str) -> None:
+async def acknowledge(database: Database, alert_id: int, actor: Actor, comment: str) -> None:
     """A firing alert becomes acknowledged; one that is already stays as it is, with who was first."""
     queries = load_queries("alerts")
     async with database.transaction() as transaction:
-        if await queries.acknowledge_alert(transaction, alert_id=alert_id, actor=actor, comment=comment):
+        name = actor.username
+        row = await queries.acknowledge_alert(transaction, alert_id=alert_id, actor=name, comment=comment)
+        if row is not None:
             await queries.record_act(
-                transaction, alert_id=alert_id, transition="acknowledged", actor=actor, comment=comment
+                transaction, alert_id=alert_id, transition="acknowledged", actor=name, comment=comment
             )
+            target = Target("alert", alert_id, row["rule"], row["server_id"])
+            await record(transaction, actor, "alert.acknowledge", target, after={"comment": comment})
             return
         state = await _state_of(transaction, alert_id)
     if state != "acknowledged":
         raise _conflict(alert_id, state, "only an alert that fires can be acknowledged")
 
 
-async def resolve(database: Database, alert_id: int, actor: str, comment: str) -> None:
+async def resolve(database: Database, alert_id: int, actor: Actor, comment: str) -> None:
     """The alert is over and its series starts from ok: if the condition still holds, a new alert follows."""
     queries = load_queries("alerts")
     async with database.transaction() as transaction:
         rows = [row async for row in queries.lock_open_alerts(transaction, alert_id=alert_id, threshold_id=None)]
         if rows and rows[0]["state"] != "pending":
-            await _close(transaction, rows, actor, comment)
+            await _close(transaction, rows, actor.username, comment)
+            rule = msgspec.json.decode(rows[0]["definition"], type=Threshold)
+            target = Target("alert", alert_id, rule.name, rows[0]["server_id"])
+            await record(transaction, actor, "alert.resolve", target, after={"comment": comment})
             return
         state = await _state_of(transaction, alert_id)
     raise _conflict(alert_id, state, "only an alert that fires or is acknowledged can be resolved")

@@ -5,13 +5,13 @@ from typing import Annotated, Any
 
 import msgspec
 from asyncpg import Record
-from litestar import Request, get, post
+from litestar import get, post
 from litestar.di import NamedDependency
 from litestar.params import FromQuery, JSONBody, QueryParameter
 
 from chatops_backend.accounts.access import allow
-from chatops_backend.accounts.principals import Principal
 from chatops_backend.alerts import alert_acts
+from chatops_backend.audit.actor import RequestActor
 from chatops_backend.database.interface import Database
 from chatops_backend.database.queries import load_queries
 from chatops_backend.paging import DEFAULT_LIMIT, Cursor, Id, IdFilter, Limit, page, read_cursor
@@ -76,23 +76,23 @@ async def read_alert(alert_id: Id, database: NamedDependency[Database]) -> Alert
 async def acknowledge_alert(
     alert_id: Id,
     data: JSONBody[AcknowledgeRequest],
-    request: Request[Principal, Any, Any],
+    actor: RequestActor,
     database: NamedDependency[Database],
 ) -> AlertDetail:
     """Somebody takes care of it: it neither repeats nor escalates. An acknowledged alert stays as it is."""
-    await alert_acts.acknowledge(database, alert_id, request.user.username, data.comment)
+    await alert_acts.acknowledge(database, alert_id, actor, data.comment)
     return await _detail(database, alert_id)
 
 
 @post("/{alert_id:int}/resolve", opt=allow("operator"), status_code=200)
 async def resolve_alert(
     alert_id: Id,
-    request: Request[Principal, Any, Any],
+    actor: RequestActor,
     database: NamedDependency[Database],
     data: JSONBody[ResolveRequest | None] = None,
 ) -> AlertDetail:
     """It is over. If its condition still holds, a new alert follows."""
-    await alert_acts.resolve(database, alert_id, request.user.username, data.comment if data is not None else "")
+    await alert_acts.resolve(database, alert_id, actor, data.comment if data is not None else "")
     return await _detail(database, alert_id)
 
 

@@ -9,6 +9,7 @@ from litestar.params import JSONBody
 from chatops_backend.accounts.access import allow
 from chatops_backend.alerts import channels
 from chatops_backend.alerts.transports.sender import Sender
+from chatops_backend.audit.actor import RequestActor
 from chatops_backend.database.interface import Database
 from chatops_backend.paging import DEFAULT_LIMIT, Cursor, Id, IdKey, Limit, page, read_id_cursor
 from chatops_backend.settings import Settings
@@ -29,9 +30,12 @@ async def list_channels(
 
 @post("/channels", opt=allow("admin"))
 async def create_channel(
-    data: JSONBody[Channel], database: NamedDependency[Database], sender: NamedDependency[Sender]
+    data: JSONBody[Channel],
+    database: NamedDependency[Database],
+    sender: NamedDependency[Sender],
+    actor: RequestActor,
 ) -> StoredChannel:
-    return await channels.create_channel(database, sender, data)
+    return await channels.create_channel(database, sender, data, actor)
 
 
 @get("/channels/{channel_id:int}", opt=allow("viewer"))
@@ -52,14 +56,17 @@ async def update_channel(
     data: JSONBody[UpdateChannelRequest],
     database: NamedDependency[Database],
     sender: NamedDependency[Sender],
+    actor: RequestActor,
 ) -> StoredChannel:
     """What is left out stays as it is, the address too, which is never shown."""
-    return await channels.update_channel(database, sender, channel_id, data)
+    return await channels.update_channel(database, sender, channel_id, data, actor)
 
 
 @delete("/channels/{channel_id:int}", opt=allow("admin"))
-async def delete_channel(channel_id: Id, database: NamedDependency[Database]) -> None:
-    await channels.delete_channel(database, channel_id)
+async def delete_channel(
+    channel_id: Id, database: NamedDependency[Database], sender: NamedDependency[Sender], actor: RequestActor
+) -> None:
+    await channels.delete_channel(database, sender, channel_id, actor)
 
 
 @post("/channels/{channel_id:int}/test", opt=allow("admin"), status_code=200)
@@ -68,9 +75,10 @@ async def test_channel(
     database: NamedDependency[Database],
     sender: NamedDependency[Sender],
     settings: NamedDependency[Settings],
+    actor: RequestActor,
 ) -> ChannelTest:
     """Sends a real message now and answers within 15 s how it went."""
-    return await channels.try_channel(database, sender, channel_id, settings.origins[0].rstrip("/"))
+    return await channels.try_channel(database, sender, channel_id, settings.origins[0].rstrip("/"), actor)
 
 
 handlers: list[Any] = [list_channels, create_channel, read_channel, update_channel, delete_channel, test_channel]

@@ -13,7 +13,9 @@ from asyncpg import Record
 from chatops_backend.alerts.message import trial
 from chatops_backend.alerts.transports.sender import Sender
 from chatops_backend.alerts.transports.transport import ChannelRefusedError, DeliveryError
-from chatops_backend.database.interface import Database
+from chatops_backend.audit.actor import Actor
+from chatops_backend.audit.trail import Target, intended, record
+from chatops_backend.database.interface import Database, Executor
 from chatops_backend.database.queries import load_queries
 from chatops_backend.problems import ProblemError, not_found
 from chatops_protocol.alert_resources import Channel, ChannelTest, ChannelType, StoredChannel, UpdateChannelRequest
@@ -28,22 +30,25 @@ async def find_channel(database: Database, sender: Sender, channel_id: int) -> S
     return _stored(await _find(database, channel_id), sender)
 
 
-async def create_channel(database: Database, sender: Sender, channel: Channel) -> StoredChannel:
+async def create_channel(database: Database, sender: Sender, channel: Channel, actor: Actor) -> StoredChannel:
     await _check(sender, channel.type, channel.url)
-    channel_id = await load_queries("notifications").create_channel(
-        database,
-        name=channel.name,
-        type=channel.type,
-        url=sender.to_store(channel.url),
-        enabled=channel.enabled,
-    )
-    if channel_id is None:
-        raise _name_taken(channel.name)
+    async with database.transaction() as transaction:
+        channel_id = await load_queries("notifications").create_channel(
+            transaction,
+            name=channel.name,
+            type=channel.type,
+            url=sender.to_store(channel.url),
+            enabled=channel.enabled,
+        )
+        if channel_id is None:
+            raise _name_taken(channel.name)
+        row = await _find(transaction, channel_id)
+        await record(transaction, actor, "channel.create", _target(row), after=_settings(row, sender))
     return await find_channel(database, sender, channel_id)
 
 
 async def update_channel(
-    database: Database, sender: Sender, channel_id: int, changes: UpdateChannelRequest
+    database: Database, sender: Sender, channel_id: int, changes: UpdateChannelRequest, actor: Actor
 ) -> StoredChannel:
     kind: ChannelType = (await _find(database, channel_id))["type"]
     if changes.url is not None:
@@ -51,7 +56,9 @@ async def update_channel(
     queries = load_queries("notifications")
     try:
         async with database.transaction() as transaction:
-            found = await queries.update_channel(
+            await queries.lock_channel(transaction, channel_id=channel_id)
+            before = await _find(transaction, channel_id)
+            await queries.update_channel(
                 transaction,
                 channel_id=channel_id,
                 name=changes.name,
@@ -61,14 +68,16 @@ async def update_channel(
             if changes.enabled is False:
                 # What waits would come as a surprise when the channel is switched on again.
                 await queries.give_up_waiting(transaction, channel_id=channel_id)
+            row = await _find(transaction, channel_id)
+            was, now = _settings(before, sender), _settings(row, sender)
+            detail = "the address was replaced" if changes.url is not None else ""
+            await record(transaction, actor, "channel.update", _target(row), before=was, after=now, detail=detail)
     except asyncpg.UniqueViolationError:
         raise _name_taken(changes.name or "") from None
-    if found is None:
-        raise not_found("channel", channel_id)
     return await find_channel(database, sender, channel_id)
 
 
-async def delete_channel(database: Database, channel_id: int) -> None:
+async def delete_channel(database: Database, sender: Sender, channel_id: int, actor: Actor) -> None:
     queries = load_queries("notifications")
     rules = [row["name"] async for row in queries.rules_using_channel(database, channel_id=channel_id)]
     if rules:
@@ -76,27 +85,36 @@ async def delete_channel(database: Database, channel_id: int) -> None:
         raise ProblemError(
             409, "Channel in use", f"These rules notify it: {names}. Give them another channel first, or disable this."
         )
-    if await queries.delete_channel(database, channel_id=channel_id) is None:
-        raise not_found("channel", channel_id)
+    async with database.transaction() as transaction:
+        before = await _find(transaction, channel_id)
+        await queries.delete_channel(transaction, channel_id=channel_id)
+        await record(transaction, actor, "channel.delete", _target(before), before=_settings(before, sender))
 
 
 async def try_channel(
-    database: Database, sender: Sender, channel_id: int, external_url: str, clock: Callable[[], float] = time.time
+    database: Database,
+    sender: Sender,
+    channel_id: int,
+    external_url: str,
+    actor: Actor,
+    clock: Callable[[], float] = time.time,
 ) -> ChannelTest:
     """Send a message now, whether the channel is enabled or not, and say how it went."""
     row = await _find(database, channel_id)
     error: str | None = None
-    try:
-        await sender.send(row["type"], row["url"], trial(row["name"], external_url, clock(), uuid4().hex))
-    except DeliveryError as failure:
-        error = str(failure)
+    async with intended(database, actor, "channel.test", _target(row)) as outcome:
+        try:
+            await sender.send(row["type"], row["url"], trial(row["name"], external_url, clock(), uuid4().hex))
+        except DeliveryError as failure:
+            error = str(failure)
+            outcome.result, outcome.detail = "failed", error
     await load_queries("notifications").note_test(database, channel_id=channel_id, error=error, now=clock())
     if error is not None:
         return ChannelTest(False, error)
     return ChannelTest(True, "the receiver took the message")
 
 
-async def _find(database: Database, channel_id: int) -> Record:
+async def _find(database: Executor, channel_id: int) -> Record:
     rows = load_queries("notifications").list_channels(database, after=0, channel_id=channel_id, count=1)
     async for row in rows:
         return row
@@ -113,6 +131,16 @@ async def _check(sender: Sender, kind: ChannelType, url: str) -> None:
             f"Correct url: {error}.",
             extra=[{"message": str(error), "key": "url", "source": "body"}],
         ) from None
+
+
+def _target(row: Record) -> Target:
+    return Target("channel", row["id"], row["name"])
+
+
+def _settings(row: Record, sender: Sender) -> dict[str, object]:
+    """What the audit log keeps: of the address no more than people are shown."""
+    shown = _stored(row, sender)
+    return {"name": shown.name, "type": shown.type, "shown_url": shown.shown_url, "enabled": shown.enabled}
 
 
 def _stored(row: Record, sender: Sender) -> StoredChannel:

@@ -8,9 +8,9 @@ from litestar.di import NamedDependency
 from litestar.params import JSONBody
 
 from chatops_backend.accounts.access import allow
-from chatops_backend.accounts.principals import Principal
 from chatops_backend.alerts import backtest, rules, suggestion
 from chatops_backend.alerts.replays import Replays
+from chatops_backend.audit.actor import RequestActor
 from chatops_backend.database.interface import Database
 from chatops_backend.paging import DEFAULT_LIMIT, Cursor, Id, IdKey, Limit, page, read_id_cursor
 from chatops_backend.problems import ProblemError
@@ -34,8 +34,10 @@ async def list_thresholds(
 
 
 @post("/thresholds", opt=allow("operator"))
-async def create_threshold(data: JSONBody[Threshold], database: NamedDependency[Database]) -> StoredThreshold:
-    return await rules.create_threshold(database, data)
+async def create_threshold(
+    data: JSONBody[Threshold], database: NamedDependency[Database], actor: RequestActor
+) -> StoredThreshold:
+    return await rules.create_threshold(database, data, actor)
 
 
 @get("/thresholds/{threshold_id:int}", opt=allow("viewer"))
@@ -47,19 +49,17 @@ async def read_threshold(threshold_id: Id, database: NamedDependency[Database]) 
 async def replace_threshold(
     threshold_id: Id,
     data: JSONBody[Threshold],
-    request: Request[Principal, Any, Any],
+    actor: RequestActor,
     database: NamedDependency[Database],
 ) -> StoredThreshold:
     """The whole rule anew. Open alerts end when it is switched off or watches something else now."""
-    return await rules.replace_threshold(database, threshold_id, data, request.user.username)
+    return await rules.replace_threshold(database, threshold_id, data, actor)
 
 
 @delete("/thresholds/{threshold_id:int}", opt=allow("operator"))
-async def delete_threshold(
-    threshold_id: Id, request: Request[Principal, Any, Any], database: NamedDependency[Database]
-) -> None:
+async def delete_threshold(threshold_id: Id, actor: RequestActor, database: NamedDependency[Database]) -> None:
     """Open alerts end, and those who were told of them hear of it."""
-    await rules.delete_threshold(database, threshold_id, request.user.username)
+    await rules.delete_threshold(database, threshold_id, actor)
 
 
 @post("/thresholds/backtest", opt=allow("viewer"), status_code=200)

@@ -11,6 +11,8 @@ from asyncpg import Record
 from chatops_backend.alerts.alert_acts import close_alerts_of
 from chatops_backend.alerts.rule_faults import Fault, faults_of
 from chatops_backend.alerts.watched_servers import servers_of
+from chatops_backend.audit.actor import Actor
+from chatops_backend.audit.trail import Target, record
 from chatops_backend.database.interface import Database, Executor
 from chatops_backend.database.queries import load_queries
 from chatops_backend.metrics.statements import label_named
@@ -61,17 +63,19 @@ async def find_threshold(database: Database, threshold_id: int) -> StoredThresho
     return _stored(row)
 
 
-async def create_threshold(database: Database, rule: Threshold) -> StoredThreshold:
+async def create_threshold(database: Database, rule: Threshold, actor: Actor) -> StoredThreshold:
     rule = await checked(database, rule)
-    row = await load_queries("alerts").create_threshold(
-        database, name=rule.name, definition=encoded(rule), enabled=rule.enabled
-    )
-    if row is None:
-        raise _name_taken(rule.name)
+    async with database.transaction() as transaction:
+        row = await load_queries("alerts").create_threshold(
+            transaction, name=rule.name, definition=encoded(rule), enabled=rule.enabled
+        )
+        if row is None:
+            raise _name_taken(rule.name)
+        await record(transaction, actor, "rule.create", Target("rule", row["id"], rule.name), after=rule)
     return _stored(row)
 
 
-async def replace_threshold(database: Database, threshold_id: int, rule: Threshold, actor: str) -> StoredThreshold:
+async def replace_threshold(database: Database, threshold_id: int, rule: Threshold, actor: Actor) -> StoredThreshold:
     queries = load_queries("alerts")
     try:
         async with database.transaction() as transaction:
@@ -82,7 +86,7 @@ async def replace_threshold(database: Database, threshold_id: int, rule: Thresho
             watched: set[int] = set()
             if rule.enabled and _means_the_same(msgspec.json.decode(definition, type=Threshold), rule):
                 watched = {server.id for server in await servers_of(transaction, rule)}
-            await close_alerts_of(transaction, threshold_id, actor, "the rule was changed", but_of=watched)
+            await close_alerts_of(transaction, threshold_id, actor.username, "the rule was changed", but_of=watched)
             row = await queries.update_threshold(
                 transaction,
                 threshold_id=threshold_id,
@@ -90,18 +94,24 @@ async def replace_threshold(database: Database, threshold_id: int, rule: Thresho
                 definition=encoded(rule),
                 enabled=rule.enabled,
             )
+            target = Target("rule", threshold_id, rule.name)
+            before = msgspec.json.decode(definition)
+            await record(transaction, actor, "rule.update", target, before=before, after=rule)
     except asyncpg.UniqueViolationError:
         raise _name_taken(rule.name) from None
     return _stored(row)
 
 
-async def delete_threshold(database: Database, threshold_id: int, actor: str) -> None:
+async def delete_threshold(database: Database, threshold_id: int, actor: Actor) -> None:
     queries = load_queries("alerts")
     async with database.transaction() as transaction:
-        if await queries.lock_threshold(transaction, threshold_id=threshold_id) is None:
+        definition = await queries.lock_threshold(transaction, threshold_id=threshold_id)
+        if definition is None:
             raise not_found("rule", threshold_id)
-        await close_alerts_of(transaction, threshold_id, actor, "the rule was deleted")
+        await close_alerts_of(transaction, threshold_id, actor.username, "the rule was deleted")
         await queries.delete_threshold(transaction, threshold_id=threshold_id)
+        before = msgspec.json.decode(definition)
+        await record(transaction, actor, "rule.delete", Target("rule", threshold_id, before["name"]), before=before)
 
 
 def encoded(rule: Threshold) -> str:

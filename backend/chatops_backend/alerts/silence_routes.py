@@ -6,13 +6,14 @@ from typing import Any
 
 import msgspec
 from asyncpg import Record
-from litestar import Request, delete, get, post, put
+from litestar import delete, get, post, put
 from litestar.di import NamedDependency
 from litestar.params import JSONBody
 
 from chatops_backend.accounts.access import allow
-from chatops_backend.accounts.principals import Principal
 from chatops_backend.alerts.silences import is_active, reason_to_refuse
+from chatops_backend.audit.actor import RequestActor
+from chatops_backend.audit.trail import Target, record
 from chatops_backend.database.interface import Database
 from chatops_backend.database.queries import load_queries
 from chatops_backend.paging import DEFAULT_LIMIT, Cursor, Id, IdKey, Limit, page, read_id_cursor
@@ -32,32 +33,45 @@ async def list_silences(
 
 @post("/silences", opt=allow("operator"))
 async def create_silence(
-    data: JSONBody[Silence], request: Request[Principal, Any, Any], database: NamedDependency[Database]
+    data: JSONBody[Silence], actor: RequestActor, database: NamedDependency[Database]
 ) -> StoredSilence:
     await _check(database, data)
-    row = await load_queries("notifications").create_silence(
-        database, definition=_encoded(data), created_by=request.user.username
-    )
+    async with database.transaction() as transaction:
+        row = await load_queries("notifications").create_silence(
+            transaction, definition=_encoded(data), created_by=actor.username
+        )
+        await record(transaction, actor, "silence.create", _target(row["id"], data), after=data)
     return _stored(row)
 
 
 @put("/silences/{silence_id:int}", opt=allow("operator"))
 async def replace_silence(
-    silence_id: Id, data: JSONBody[Silence], database: NamedDependency[Database]
+    silence_id: Id, data: JSONBody[Silence], actor: RequestActor, database: NamedDependency[Database]
 ) -> StoredSilence:
     """The whole silence anew. Alerts that it covers no longer are told of then."""
     await _check(database, data)
-    row = await load_queries("notifications").update_silence(database, silence_id=silence_id, definition=_encoded(data))
-    if row is None:
-        raise not_found("silence", silence_id)
+    queries = load_queries("notifications")
+    async with database.transaction() as transaction:
+        before = await queries.lock_silence(transaction, silence_id=silence_id)
+        if before is None:
+            raise not_found("silence", silence_id)
+        row = await queries.update_silence(transaction, silence_id=silence_id, definition=_encoded(data))
+        target = _target(silence_id, data)
+        await record(transaction, actor, "silence.update", target, before=msgspec.json.decode(before), after=data)
     return _stored(row)
 
 
 @delete("/silences/{silence_id:int}", opt=allow("operator"))
-async def delete_silence(silence_id: Id, database: NamedDependency[Database]) -> None:
+async def delete_silence(silence_id: Id, actor: RequestActor, database: NamedDependency[Database]) -> None:
     """Ends it. Alerts that fire still are told of then."""
-    if await load_queries("notifications").delete_silence(database, silence_id=silence_id) is None:
-        raise not_found("silence", silence_id)
+    queries = load_queries("notifications")
+    async with database.transaction() as transaction:
+        before = await queries.lock_silence(transaction, silence_id=silence_id)
+        if before is None:
+            raise not_found("silence", silence_id)
+        await queries.delete_silence(transaction, silence_id=silence_id)
+        silence = msgspec.json.decode(before, type=Silence)
+        await record(transaction, actor, "silence.delete", _target(silence_id, silence), before=silence)
 
 
 async def _check(database: Database, silence: Silence) -> None:
@@ -69,6 +83,10 @@ async def _check(database: Database, silence: Silence) -> None:
     )
     if missing is not None:
         raise _invalid(missing, "there is none with this id; it may have been deleted")
+
+
+def _target(silence_id: int, silence: Silence) -> Target:
+    return Target("silence", silence_id, silence.comment or None, silence.server_id)
 
 
 def _encoded(silence: Silence) -> str:

@@ -7,6 +7,7 @@ import pytest
 from chatops_backend.alerts import channels
 from chatops_backend.alerts.channel_addresses import Addresses, AddressLostError, seal_plain_addresses
 from chatops_backend.alerts.transports.sender import Sender, create_sender
+from chatops_backend.audit.actor import SYSTEM
 from chatops_protocol.alert_resources import Channel, UpdateChannelRequest
 from tests.backend.alerts.alerting import Alerting, until
 from tests.backend.alerts.sinks import HttpSink
@@ -49,11 +50,11 @@ async def stored(alerting: Alerting) -> list[str]:
 async def test_what_is_entered_is_stored_encrypted_and_sent_to(alerting: Alerting, sink: HttpSink) -> None:
     sender = sender_of(alerting, SECRET)
     made = await channels.create_channel(
-        alerting.database, sender, Channel("ops", "webhook", "https://192.0.2.1/s3cr3t")
+        alerting.database, sender, Channel("ops", "webhook", "https://192.0.2.1/s3cr3t"), SYSTEM
     )
     assert "192.0.2.1" in made.shown_url
-    await channels.update_channel(alerting.database, sender, made.id, UpdateChannelRequest(url=sink.url))
-    assert (await channels.try_channel(alerting.database, sender, made.id, "")).delivered
+    await channels.update_channel(alerting.database, sender, made.id, UpdateChannelRequest(url=sink.url), SYSTEM)
+    assert (await channels.try_channel(alerting.database, sender, made.id, "", SYSTEM)).delivered
     assert len(sink.taken) == 1
     (url,) = await stored(alerting)
     assert url.startswith("sealed:1:")
@@ -63,22 +64,22 @@ async def test_what_is_entered_is_stored_encrypted_and_sent_to(alerting: Alertin
 async def test_plain_addresses_are_encrypted_at_the_start_and_others_left(alerting: Alerting, sink: HttpSink) -> None:
     sender = sender_of(alerting, SECRET)
     plain = await alerting.channel(sink.url)
-    await channels.create_channel(alerting.database, sender, Channel("ops", "webhook", sink.url))
+    await channels.create_channel(alerting.database, sender, Channel("ops", "webhook", sink.url), SYSTEM)
     before = await stored(alerting)
     await seal_plain_addresses(alerting.database, Addresses(SECRET))
     after = await stored(alerting)
     assert (before[0], after[0].startswith("sealed:1:"), after[1]) == (sink.url, True, before[1])
     await seal_plain_addresses(alerting.database, Addresses(SECRET))
     assert await stored(alerting) == after
-    assert (await channels.try_channel(alerting.database, sender, plain, "")).delivered
+    assert (await channels.try_channel(alerting.database, sender, plain, "", SYSTEM)).delivered
 
 
 async def test_after_another_secret_a_channel_asks_for_its_address_and_the_others_go_on(
     alerting: Alerting, sink: HttpSink
 ) -> None:
     old, new = sender_of(alerting, SECRET), sender_of(alerting, OTHER)
-    lost = await channels.create_channel(alerting.database, old, Channel("lost", "webhook", sink.url))
-    kept = await channels.create_channel(alerting.database, new, Channel("kept", "webhook", sink.url))
+    lost = await channels.create_channel(alerting.database, old, Channel("lost", "webhook", sink.url), SYSTEM)
+    kept = await channels.create_channel(alerting.database, new, Channel("kept", "webhook", sink.url), SYSTEM)
     rule = await alerting.rule(channel_ids=[lost.id, kept.id])
     await alerting.enqueue(await alerting.alert(rule, await alerting.server()))
     async with alerting.notifying(new):
@@ -90,9 +91,11 @@ async def test_after_another_secret_a_channel_asks_for_its_address_and_the_other
             ("kept", 0, True),
         ]
         assert (found[0].shown_url, "enter the address again" in str(found[0].last_error)) == ("…", True)
-        tried = await channels.try_channel(alerting.database, new, lost.id, "")
+        tried = await channels.try_channel(alerting.database, new, lost.id, "", SYSTEM)
         assert (tried.delivered, "enter the address again" in tried.detail) == (False, True)
-        mended = await channels.update_channel(alerting.database, new, lost.id, UpdateChannelRequest(url=sink.url))
+        mended = await channels.update_channel(
+            alerting.database, new, lost.id, UpdateChannelRequest(url=sink.url), SYSTEM
+        )
         assert mended.last_error is None
         alerting.clock.now += 3600
         await until(lambda: [request.json["receiver"] for request in sink.taken] == ["kept", "lost"])
