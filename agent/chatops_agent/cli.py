@@ -29,6 +29,10 @@ ONCE_AFTER_S = 1.0
 @click.option(
     "--spool-max-bytes", metavar="BYTES", help=f"Size of the spool, {DEFAULT_SPOOL_MAX_BYTES} [CHATOPS_SPOOL_MAX_BYTES]"
 )
+@click.option(
+    "--log-files", metavar="PATHS", help="Log files to follow: paths or globs, separated by commas [CHATOPS_LOG_FILES]"
+)
+@click.option("--log-journal", metavar="1|0", help="Follow the systemd journal, 0 [CHATOPS_LOG_JOURNAL]")
 @click.option("--once", is_flag=True, help="Print one collection as JSON and exit; needs no backend")
 @click.version_option(__version__, prog_name="chatops agent")
 def agent(once: bool, **options: str | None) -> None:

@@ -22,6 +22,7 @@ from chatops_agent.settings import Settings
 from chatops_agent.spool import Spool
 from chatops_agent.worker import Worker
 from chatops_protocol.agent_messages import Authenticate
+from chatops_protocol.log_lines import LOG, LOG_COLUMNS
 
 log = logging.getLogger("chatops_agent")
 HANGS_AFTER_S = 60.0
@@ -34,7 +35,8 @@ def run_agent(settings: Settings) -> None:
     tls = tls_for(settings)
     counters = Counters()
     collection = standard_collection(counters, settings.interval_s, settings.process_interval_s)
-    spool = Spool(settings.spool_dir, settings.spool_max_bytes, collection.layout, counters)
+    layout = collection.layout | ({LOG: list(LOG_COLUMNS)} if settings.follows_logs else {})
+    spool = Spool(settings.spool_dir, settings.spool_max_bytes, layout, counters)
     asyncio.run(_run(settings, tls, counters, collection, spool))
 
 
@@ -76,28 +78,49 @@ async def _run(
     stopping = asyncio.create_task(stop.wait())
     sending = asyncio.create_task(connection.run())
     serving = asyncio.create_task(desk.run())
+    ending: set[asyncio.Future[Any]] = {stopping, sending, serving}
+    if settings.follows_logs:
+        following = asyncio.create_task(_follow_logs(settings, spool, counters, worker, connection.frames_waiting))
+        ending.add(following)
     try:
         await _collect_on_schedule(
             settings.interval_s,
             lambda: worker.run(collect),
             connection.frames_waiting,
             lambda: collection.running,
-            {stopping, sending, serving},
+            ending,
         )
-        for task in (sending, serving):
+        for task in ending:
             if task.done():
                 task.result()
     finally:
         log.info("stopping")
         serving.cancel()
         await desk.close(ORDERS_END_WITHIN_S)
-        sending.cancel()
-        await asyncio.wait({sending}, timeout=STOP_WITHIN_S)
+        for task in ending:
+            task.cancel()
+        await asyncio.wait(ending, timeout=STOP_WITHIN_S)
         closing = worker.run(spool.close)
         await asyncio.wait({closing}, timeout=STOP_WITHIN_S)
     # The interpreter would wait for threads that may hang in the kernel: reading a dead disk, looking up a name.
     logging.shutdown()
     os._exit(0)
+
+
+async def _follow_logs(
+    settings: Settings, spool: Spool, counters: Counters, worker: Worker, spooled: Callable[[], None]
+) -> None:
+    # Late: most hosts need none of it, and every module costs memory.
+    from chatops_agent.following.feed import POLL_S, Feed
+
+    feed = await worker.run(Feed, settings, spool, counters)
+    try:
+        while True:
+            if await worker.run(feed.poll):
+                spooled()
+            await asyncio.sleep(POLL_S)
+    finally:
+        worker.run(feed.close)
 
 
 async def _collect_on_schedule(

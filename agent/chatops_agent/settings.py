@@ -20,6 +20,7 @@ SOCKET_PATH = "/api/v1/agents/ws"
 DEFAULT_INTERVAL_S = 5.0
 DEFAULT_PROCESS_INTERVAL_S = 30.0
 DEFAULT_SPOOL_MAX_BYTES = 256 * 1024 * 1024
+DEFAULT_LOG_LINES_PER_S = 500
 MINIMUM_SPOOL_BYTES = 2 * 1024 * 1024
 COMMAND_KEY_BYTES = 32
 # All that commands get of the agent's own environment; its key and whatever else stands there is not theirs.
@@ -52,6 +53,13 @@ class Settings:
     allow_root: bool = False
     command_key: bytes | None = None
     command_environment: Mapping[str, str] = field(default_factory=dict, repr=False)
+    log_files: tuple[str, ...] = ()
+    log_journal: bool = False
+    log_lines_per_s: int = DEFAULT_LOG_LINES_PER_S
+
+    @property
+    def follows_logs(self) -> bool:
+        return bool(self.log_files) or self.log_journal
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> "Settings":
@@ -73,6 +81,9 @@ class Settings:
             allow_root=_switch(env, "CHATOPS_ALLOW_ROOT"),
             command_key=_command_key(env),
             command_environment=_command_environment(env),
+            log_files=_log_files(env),
+            log_journal=_switch(env, "CHATOPS_LOG_JOURNAL"),
+            log_lines_per_s=_log_lines_per_s(env),
         )
 
 
@@ -220,3 +231,18 @@ def _switch(env: Mapping[str, str], name: str) -> bool:
             return True
         case text:
             raise SettingsError(f"{name} is {text!r}; it must be 0 or 1")
+
+
+def _log_files(env: Mapping[str, str]) -> tuple[str, ...]:
+    patterns = tuple(dict.fromkeys(p.strip() for p in env.get("CHATOPS_LOG_FILES", "").split(",") if p.strip()))
+    for pattern in patterns:
+        if not Path(pattern).is_absolute():
+            raise SettingsError(f"CHATOPS_LOG_FILES names {pattern!r}; write the whole path, like /var/log/syslog")
+    return patterns
+
+
+def _log_lines_per_s(env: Mapping[str, str]) -> int:
+    text = env.get("CHATOPS_LOG_LINES_PER_S") or str(DEFAULT_LOG_LINES_PER_S)
+    if not text.isdigit() or not 1 <= int(text) <= 10_000:
+        raise SettingsError(f"CHATOPS_LOG_LINES_PER_S is {text!r}; it must be a whole number from 1 to 10000")
+    return int(text)

@@ -89,21 +89,41 @@ class Spool:
 
     def append(self, rows: Rows, time: float) -> int:
         """Store one collection, taken at `time`. Return its number of frames: 0 when it was lost, which is counted."""
+        stored = self._try_to_store(rows, time, {})
+        if stored is None:
+            self._counters.dropped_frames += 1
+        return stored or 0
+
+    def append_lines(self, rows: Rows, time: float, positions: dict[str, bytes]) -> bool:
+        """Store log lines, and where to go on after them, both or neither. False: not now, the caller keeps them."""
+        return self._try_to_store(rows, time, positions) is not None
+
+    def positions(self) -> dict[str, bytes]:
+        """What `append_lines` stored last, by what is followed."""
         try:
-            return self._store(rows, time)
+            return spool_file.read_positions(self._connection)
+        except sqlite3.Error as error:
+            self._recover_or_raise(error)
+            return spool_file.read_positions(self._connection)
+
+    def _try_to_store(self, rows: Rows, time: float, positions: dict[str, bytes]) -> int | None:
+        try:
+            return self._store(rows, time, positions)
         except sqlite3.Error as error:
             if spool_file.is_damage(error):
                 self._recover_or_raise(error)
-                return self._store(rows, time)
-            self._counters.dropped_frames += 1
+                return self._store(rows, time, positions)
             if not self._failing:
                 log.warning("cannot write the spool (%s): collections are dropped and counted until it works", error)
             self._failing = True
-            return 0
+            return None
 
-    def _store(self, rows: Rows, time: float) -> int:
+    def _store(self, rows: Rows, time: float, positions: dict[str, bytes]) -> int:
         self.settle()
-        frames, too_large = encode_frames(rows, time, self._layout_number, self._next)
+        frames: list[Frame] = []
+        too_large = 0
+        if rows or not positions:
+            frames, too_large = encode_frames(rows, time, self._layout_number, self._next)
         size = sum(len(frame.data) for frame in frames)
         dropped = self._oldest(self._counters.spool_bytes + size - self._max_bytes)
         with self._transaction():
@@ -115,6 +135,7 @@ class Spool:
                 [(s, self._layout_number, checksum_of(s, self._layout_number, data), data) for s, data in frames],
             )
             spool_file.write_mark(self._connection, Mark(self._next + len(frames) - 1, closed=False))
+            spool_file.write_positions(self._connection, positions)
         self._next += len(frames)
         self._deletable = 0
         self._forget(len(dropped) - len(frames), sum(frame.size for frame in dropped) - size)

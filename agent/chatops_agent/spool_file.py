@@ -27,6 +27,10 @@ CREATE TABLE layouts (number INTEGER PRIMARY KEY, columns BLOB NOT NULL);
 CREATE TABLE mark (highest INTEGER NOT NULL, closed INTEGER NOT NULL, checksum INTEGER NOT NULL);
 INSERT INTO mark VALUES (0, 1, 0);
 """
+# Of what is followed line by line, where to go on. A spool of an agent that followed nothing lacks it.
+POSITIONS = """
+CREATE TABLE IF NOT EXISTS positions (source BLOB PRIMARY KEY, position BLOB NOT NULL, checksum INTEGER NOT NULL)
+"""
 PREFIX, SUFFIX = "spool-", ".sqlite3"
 BUILDING = "spool.tmp"
 COMPANIONS = ("-wal", "-shm", "-journal")
@@ -109,6 +113,7 @@ def _connect(path: Path) -> sqlite3.Connection:
             "PRAGMA cache_size=-256"
         )  # KiB; the default of 2 MiB is a twentieth of what the agent may use
         connection.execute("PRAGMA journal_size_limit=4194304")
+        connection.execute(POSITIONS)
     except sqlite3.Error:
         connection.close()
         raise
@@ -178,6 +183,23 @@ def read_layouts(connection: sqlite3.Connection) -> dict[int, Layout]:
         if layout_number(layout) == number:
             layouts[number] = layout
     return layouts
+
+
+def read_positions(connection: sqlite3.Connection) -> dict[str, bytes]:
+    """The positions whose checksum is right, by what is followed."""
+    positions: dict[str, bytes] = {}
+    for source, position, checksum in connection.execute("SELECT source, position, checksum FROM positions"):
+        if isinstance(source, bytes) and isinstance(position, bytes) and checksum == zlib.crc32(position, len(source)):
+            positions[os.fsdecode(source)] = position
+    return positions
+
+
+def write_positions(connection: sqlite3.Connection, positions: dict[str, bytes]) -> None:
+    rows = [(os.fsencode(source), position) for source, position in positions.items()]
+    connection.executemany(
+        "INSERT OR REPLACE INTO positions VALUES (?, ?, ?)",
+        [(source, position, zlib.crc32(position, len(source))) for source, position in rows],
+    )
 
 
 def put_in_place(building: Path, path: Path) -> Path:

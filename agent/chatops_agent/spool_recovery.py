@@ -85,6 +85,10 @@ def _copy_rows(old: sqlite3.Connection, new: sqlite3.Connection, layout: Layout,
         layouts |= spool_file.read_layouts(old)
     for number, columns in layouts.items():
         new.execute("INSERT INTO layouts VALUES (?, ?)", (number, encode_layout(columns)))
+    with contextlib.suppress(sqlite3.Error):
+        positions = spool_file.read_positions(old)
+        new.execute(spool_file.POSITIONS)
+        spool_file.write_positions(new, positions)
     highest = None
     with contextlib.suppress(sqlite3.Error, SpoolDamagedError):
         highest = spool_file.read_mark(old).highest

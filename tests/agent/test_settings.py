@@ -93,3 +93,27 @@ def test_the_spool_has_a_place_of_its_own_by_default() -> None:
         "/var/lib/private/agent"
     )
     assert "chatops-agent" in str(settings(CHATOPS_SPOOL_DIR="").spool_dir)
+
+
+def test_log_files_are_paths_and_globs_separated_by_commas() -> None:
+    made = settings(CHATOPS_LOG_FILES=" /var/log/syslog , /var/log/nginx/*.log,,/var/log/syslog")
+    assert made.log_files == ("/var/log/syslog", "/var/log/nginx/*.log")
+    assert made.follows_logs
+    assert not settings().follows_logs
+    assert settings(CHATOPS_LOG_JOURNAL="on").follows_logs
+    assert settings(CHATOPS_LOG_LINES_PER_S="20").log_lines_per_s == 20
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "says"),
+    [
+        ("CHATOPS_LOG_FILES", "syslog", "write the whole path"),
+        ("CHATOPS_LOG_FILES", "/var/log/syslog,nginx/*.log", "'nginx/\\*.log'"),
+        ("CHATOPS_LOG_JOURNAL", "maybe", "must be 0 or 1"),
+        ("CHATOPS_LOG_LINES_PER_S", "0", "from 1 to 10000"),
+        ("CHATOPS_LOG_LINES_PER_S", "many", "from 1 to 10000"),
+    ],
+)
+def test_wrong_settings_of_logs_are_refused(name: str, text: str, says: str) -> None:
+    with pytest.raises(SettingsError, match=says):
+        settings(**{name: text})
