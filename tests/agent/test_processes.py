@@ -76,6 +76,15 @@ def test_a_name_the_kernel_cut_is_completed_from_the_command_line(tmp_path: Path
     }
 
 
+def test_a_process_called_after_its_first_thread_goes_by_its_program(tmp_path: Path) -> None:
+    for pid, comm in ((7, "node-MainThread"), (8, "MainThread"), (9, "main")):
+        write_process(tmp_path, pid, comm)
+    (tmp_path / "7" / "exe").symlink_to("/usr/local/bin/node (deleted)")
+    (tmp_path / "9" / "cmdline").write_bytes(b"")
+    names = {reading.pid: reading.name for reading in ProcessTable(str(tmp_path)).read()}
+    assert names == {7: "node", 8: "a-name-longer-than-the-kernel-keeps", 9: "main"}
+
+
 def test_kernel_threads_go_by_their_kind(tmp_path: Path) -> None:
     for pid, comm in enumerate(("kworker/0:1-events", "kworker/u8:2", "ksoftirqd/1"), start=1):
         write_process(tmp_path, pid, comm, flags=0x00200000)

@@ -7,6 +7,7 @@ most of what the agent costs.
 import os
 import pwd
 from collections.abc import Iterable
+from pathlib import Path
 from typing import NamedTuple
 
 import psutil
@@ -14,6 +15,8 @@ import psutil
 COMM_LENGTH = 15  # the kernel cuts names here
 READINGS_BETWEEN_FRESH_NAMES = 20  # a daemon may change its user after it was first seen
 TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
+# What runtimes call the first thread, and so the whole process: "MainThread" or "node-MainThread" is Node.js.
+THREAD_NAMES = (b"MainThread", b"Main Thread", b"main_thread", b"main-thread")
 KERNEL_THREAD = 0x00200000  # PF_KTHREAD
 PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
@@ -77,14 +80,27 @@ class ProcessTable:
 
     def _identity(self, entry: str, comm: bytes) -> tuple[str, str]:
         name = comm
-        if len(comm) >= COMM_LENGTH:
-            program = read_bytes(f"{self._proc}/{entry}/cmdline").split(b"\0", 1)[0].rsplit(b"/", 1)[-1]
-            name = program if program.startswith(comm) else comm
+        if comm.endswith(THREAD_NAMES) or comm == b"main":
+            name = self._executable(entry) or self._program(entry) or comm
+        elif len(comm) >= COMM_LENGTH and (program := self._program(entry)).startswith(comm):
+            name = program
         status = read_bytes(f"{self._proc}/{entry}/status")
         effective = int(status[status.index(b"\nUid:") + 5 :].split(None, 2)[1])
         if effective not in self._users:
             self._users[effective] = user_name(effective)
         return name.decode("utf-8", "replace"), self._users[effective]
+
+    def _program(self, entry: str) -> bytes:
+        """The first word of the command line without its folder; empty when the process has none."""
+        return read_bytes(f"{self._proc}/{entry}/cmdline").split(b"\0", 1)[0].rsplit(b"/", 1)[-1]
+
+    def _executable(self, entry: str) -> bytes:
+        """The file that runs, without its folder; empty for other users' processes, where the kernel does not tell."""
+        try:
+            path = Path(self._proc, entry, "exe").readlink()
+        except OSError:
+            return b""
+        return os.fsencode(path.name.removesuffix(" (deleted)"))
 
 
 def read_bytes(path: str) -> bytes:
