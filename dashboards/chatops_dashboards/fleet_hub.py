@@ -20,6 +20,9 @@ from chatops_protocol.live_messages import FleetEntry, FleetState
 SPARK_WINDOW_S = 900.0
 SPARK_STEP_S = 10.0
 SPARK_POINTS = 60
+# A large fleet's lines are filled from the one-minute roll-up: reading every raw row of it takes seconds.
+MANY_SERVERS = 200
+SPARK_POINTS_OF_MANY = 15
 MOST_SPARKS = 2000
 LINGER_S = 10.0
 SPARK_METRIC = "host.cpu_percent"
@@ -30,7 +33,10 @@ Spark = deque[tuple[float, float | None]]
 
 
 class FleetHub:
-    """`entries` by server id; `down_since`: when the link to the backend was lost; `refusal`: why for good."""
+    """`entries` by server id; `down_since`: when the link to the backend was lost; `refusal`: why for good.
+
+    `sparks` by server id, while somebody wants them.
+    """
 
     def __init__(self, client: AsyncClient, clock: Callable[[], float] = time.time) -> None:
         self._client = client
@@ -44,14 +50,21 @@ class FleetHub:
         self._news = asyncio.Condition()
         self._users = 0
         self._task: asyncio.Task[None] | None = None
+        self._sparks_wanted = False
+        self._connected = False
+        self._history: asyncio.Task[None] | None = None
 
     @asynccontextmanager
-    async def subscribed(self) -> AsyncIterator["FleetHub"]:
-        """Keep the hub running inside the block."""
+    async def subscribed(self, *, sparks: bool = True) -> AsyncIterator["FleetHub"]:
+        """Keep the hub running inside the block. `sparks`: fill the spark lines too, which asks the stored history."""
         self._users += 1
         if self._task is None or self._task.done():
             self.refusal = None
+            self._connected = self._sparks_wanted = False
             self._task = asyncio.create_task(self._run())
+        if sparks and not self._sparks_wanted:
+            self._sparks_wanted = True
+            self._fill_sparks()
         try:
             yield self
         finally:
@@ -78,21 +91,23 @@ class FleetHub:
     def _stop_unless_used(self) -> None:
         if self._users == 0 and self._task is not None:
             self._task.cancel()
+            # Whoever comes before it has ended starts another.
+            self._task = None
+            if self._history is not None:
+                self._history.cancel()
 
     async def _run(self) -> None:
-        history: asyncio.Task[None] | None = None
         try:
             async for state in self._client.live_fleet(self._on_link):
                 await self._take(state)
-                if history is None:
-                    history = asyncio.create_task(self._load_sparks())
+                if not self._connected:
+                    # At every new connection: what was missed meanwhile is in the history.
+                    self._connected = True
+                    self._fill_sparks()
         except ApiError as error:
             self.refusal = error
             self.down_since = self.down_since or self._clock()
             await self._announce()
-        finally:
-            if history is not None:
-                history.cancel()
 
     async def _take(self, state: FleetState) -> None:
         if state.complete:
@@ -107,7 +122,7 @@ class FleetHub:
             if self.entries.get(entry.server_id) != entry:
                 self.entries[entry.server_id] = entry
                 self._changed_at[entry.server_id] = self.version + 1
-            if entry.status == "online":
+            if entry.status == "online" and self._sparks_wanted:
                 self._extend_spark(entry, now)
         await self._announce()
 
@@ -116,27 +131,31 @@ class FleetHub:
         if not spark or now - spark[-1][0] >= SPARK_STEP_S - 1.0:
             spark.append((now, entry.cpu_percent))
 
+    def _fill_sparks(self) -> None:
+        if self._sparks_wanted and self._connected:
+            if self._history is not None:
+                self._history.cancel()
+            self._history = asyncio.create_task(self._load_sparks())
+
     async def _load_sparks(self) -> None:
+        """The stored minutes of the whole fleet, by one query; what came live after them stays."""
         end = from_unix(self._clock())
         start, servers = end - timedelta(seconds=SPARK_WINDOW_S), sorted(self.entries)[:MOST_SPARKS]
         if not servers:
             return
+        points = SPARK_POINTS if len(servers) <= MANY_SERVERS else SPARK_POINTS_OF_MANY
         try:
-            answer = await self._client.query_series(SPARK_METRIC, start, end, server_ids=servers, points=SPARK_POINTS)
+            answer = await self._client.query_series(SPARK_METRIC, start, end, server_ids=servers, points=points)
         except (ApiError, BackendUnreachableError) as error:
             # The spark lines then start now; nothing else hangs on them.
             log.warning("no history for the spark lines: %s", error)
             return
         for series in answer.series:
-            if series.server_id is None:
+            if series.server_id is None or series.server_id not in self.entries or not series.time:
                 continue
-            live = self.sparks.get(series.server_id, deque())
-            first = live[0][0] if live else float("inf")
-            past = [
-                (moment.timestamp(), value)
-                for moment, value in zip(series.time, series.avg, strict=True)
-                if moment.timestamp() < first
-            ]
+            past = [(moment.timestamp(), value) for moment, value in zip(series.time, series.avg, strict=True)]
+            after = past[-1][0] + max(answer.bucket_seconds, SPARK_STEP_S) - 1.0
+            live = (point for point in self.sparks.get(series.server_id, ()) if point[0] > after)
             self.sparks[series.server_id] = deque([*past, *live], maxlen=int(SPARK_WINDOW_S / SPARK_STEP_S) + 2)
             self._changed_at[series.server_id] = self.version + 1
         await self._announce()
@@ -144,7 +163,9 @@ class FleetHub:
     def _on_link(self, state: LinkState) -> None:
         if state == "connected":
             self.down_since = None
-        elif self.down_since is None:
+            return
+        self._connected = False
+        if self.down_since is None:
             self.down_since = self._clock()
             asyncio.get_running_loop().create_task(self._announce())
 

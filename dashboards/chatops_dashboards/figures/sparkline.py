@@ -1,10 +1,12 @@
 """A spark line as SVG: no axes, a gap where there is no reading. Used as a mask, so it takes the theme's colour."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from urllib.parse import quote
 
 WIDTH, HEIGHT = 200.0, 40.0
 GAP_S = 60.0
+GAP_STEPS = 2.5
 
 
 def spark_runs(
@@ -13,16 +15,22 @@ def spark_runs(
     """Runs of connected points in the picture's coordinates: right edge is `now`, bottom is zero, top is `top`."""
     runs: list[list[tuple[float, float]]] = []
     last = float("-inf")
-    for time, value in points:
-        if value is None or time < now - window_s:
-            continue
-        if time - last > GAP_S or not runs:
+    shown = [(time, value) for time, value in points if value is not None and time >= now - window_s]
+    gap = longest_step(shown)
+    for time, value in shown:
+        if time - last > gap or not runs:
             runs.append([])
         x = (1 - (now - time) / window_s) * WIDTH
         y = HEIGHT - 1.5 - min(max(value / top, 0.0), 1.0) * (HEIGHT - 3)
         runs[-1].append((round(min(x, WIDTH), 1), round(y, 1)))
         last = time
     return runs
+
+
+def longest_step(points: Sequence[tuple[float, float]]) -> float:
+    """Readings further apart than this are not connected; an agent that reports each minute has steps of a minute."""
+    steps = sorted(after[0] - before[0] for before, after in pairwise(points))
+    return max(GAP_S, GAP_STEPS * steps[len(steps) // 2]) if steps else GAP_S
 
 
 def spark_mask(points: Iterable[tuple[float, float | None]], now: float, window_s: float) -> str | None:
