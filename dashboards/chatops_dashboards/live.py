@@ -85,23 +85,28 @@ class LiveViews:
         if not streams:
             return
         stop = self._stops[key] = asyncio.Event()
-        push: Push = AnswerPush() if socket is None else SocketPush(socket)
-        running = [asyncio.create_task(_guarded(one, session, view, zone, push)) for one in streams]
+        if socket is not None:
+            # What was wrong with the view before is not wrong with this one.
+            _pusher(socket)("live-problem", data="")
+        # To each stream its own: what one of them pushes does not say that another works again.
+        running = [asyncio.create_task(_guarded(one, session, view, zone, _pusher(socket))) for one in streams]
         tasks: list[asyncio.Task[Any]] = [
             asyncio.create_task(stop.wait()),
             asyncio.create_task(session.ended.wait()),
         ]
         if socket is not None:
-            tasks.append(asyncio.create_task(_keep_alive(session, socket, push)))
+            tasks.append(asyncio.create_task(_keep_alive(session, socket, _pusher(socket))))
+        elif stream is not None:
+            # A plain request is answered when its view has nothing more to tell.
+            tasks.append(running[-1])
         try:
             await asyncio.wait(
-                # A plain request is answered when its view has nothing more to tell.
-                tasks if socket is not None else [*tasks, running[-1]],
+                tasks,
                 return_when=asyncio.FIRST_COMPLETED,
                 timeout=None if socket is not None else ONE_SHOT_S,
             )
         finally:
-            for task in [*running, *tasks]:
+            for task in {*running, *tasks}:
                 task.cancel()
             await asyncio.gather(*running, *tasks, return_exceptions=True)
             if self._stops.get(key) is stop:
@@ -126,7 +131,8 @@ def register_live(app: Dash, views: LiveViews) -> None:
             if ctx.websocket is None:
                 raise
             raise PreventUpdate from None
-        shown = {"kind": "paused"} if paused else (view or {})
+        # Paused charts stand still; what runs beside them still knows whose they are.
+        shown = {**(view or {}), "kind": "paused"} if paused else (view or {})
         await views.serve(session, shown, request_zone(), str(tab), ctx.websocket)
 
 
@@ -168,6 +174,10 @@ async def _keep_alive(session: Session, socket: Any, push: Push) -> None:
             except (TimeoutError, WebsocketDisconnected):
                 return
             next_probe = loop.time() + PROBE_S
+
+
+def _pusher(socket: Any) -> Push:
+    return AnswerPush() if socket is None else SocketPush(socket)
 
 
 class SocketPush:

@@ -26,8 +26,17 @@ class PageContext:
 
 
 @dataclass(frozen=True)
+class Titled:
+    """Content that knows better than its page what the browser's tab is called."""
+
+    content: Any
+    title: str
+
+
+@dataclass(frozen=True)
 class Page:
-    """`pattern` matches the whole path; `layout` answers the content; `register` adds callbacks and streams."""
+    """`pattern` matches the whole path; `layout` answers the content, or it `Titled`; `register` adds callbacks and
+    streams."""
 
     name: str
     title: str

@@ -17,7 +17,7 @@ from chatops_dashboards.components.attributes import dashed
 from chatops_dashboards.components.icons import icon
 from chatops_dashboards.components.states import empty, failure, loading_page, while_loading
 from chatops_dashboards.moments import zone_label
-from chatops_dashboards.page import Page, PageContext
+from chatops_dashboards.page import Page, PageContext, Titled
 from chatops_dashboards.session import Session, current_session, request_zone
 from chatops_dashboards.settings import DashboardSettings
 from chatops_dashboards.theme import MANTINE
@@ -124,6 +124,8 @@ async def route(
             if isinstance(error, ApiError) and error.status == 404:
                 return _idle(_missing(error.detail)), "Not found", page.name
             content = _idle(failure(error, page.title))
+        if isinstance(content, Titled):
+            return content.content, content.title, page.name
         return content, page.title, page.name
     return _idle(_missing("This address leads nowhere.")), "Not found", ""
 

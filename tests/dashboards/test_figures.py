@@ -9,7 +9,15 @@ import pytest
 
 from chatops_dashboards.figures.frame import plain
 from chatops_dashboards.figures.history_chart import describe, history_figure, with_gaps
-from chatops_dashboards.figures.live_charts import CHARTS, chart_scale, extension, interval_of, live_figure
+from chatops_dashboards.figures.live_charts import (
+    CHARTS,
+    WINDOW_S,
+    Peaks,
+    chart_scale,
+    extension,
+    interval_of,
+    live_figure,
+)
 from chatops_dashboards.figures.sparkline import spark_mask, spark_runs
 from chatops_dashboards.theme import level_of, metric_colour
 from chatops_protocol.catalog import find_metric
@@ -92,6 +100,17 @@ def test_memory_is_drawn_in_the_unit_of_the_machines_size() -> None:
     assert figure["data"][0]["y"] == [1.0]
 
 
+def test_rates_are_drawn_in_the_unit_of_the_largest_in_the_window() -> None:
+    disk = next(chart for chart in CHARTS if chart.name == "disk")
+    peaks = Peaks(disk, {"host.disk_read_bytes_per_second": series([3e6, None, 2e3])})
+    assert chart_scale(disk, {}, peaks.largest()).suffix == " MB/s"
+    peaks.add(START.timestamp() + 20, {"disk_read_bytes_per_second": None, "disk_write_bytes_per_second": 4e9})
+    assert chart_scale(disk, {}, peaks.largest()).suffix == " GB/s"
+    peaks.add(START.timestamp() + 21 + WINDOW_S, {"disk_read_bytes_per_second": 5e3})
+    assert peaks.largest() == 5e3
+    assert chart_scale(disk, {}, Peaks(disk, {}).largest()).suffix == " B/s"
+
+
 def test_history_has_a_band_per_unbroken_run() -> None:
     figure = history_figure(answer(series([1.0, 2.0, None, 4.0, 5.0])), START, START + timedelta(minutes=1), UTC)
     assert len(bands(figure)) == 2
@@ -121,6 +140,7 @@ def test_text_from_hosts_cannot_be_markup_in_a_chart() -> None:
 
 def test_the_tier_is_said_in_words() -> None:
     assert describe(answer(series([1.0, 2.0]))) == "raw readings, one point per 5 s, 2 points"
+    assert describe(answer(series([1.0]))).endswith(", 1 point")
 
 
 def test_shares_keep_the_whole_axis_unless_they_exceed_it() -> None:
@@ -137,6 +157,10 @@ def test_spark_lines_break_at_gaps_and_forget_what_is_old() -> None:
     assert len(runs) == 2
     assert runs[-1][-1] == (200.0, 38.5)
     assert runs[-1][-2][1] == 1.5
+
+
+def test_a_spark_line_of_an_agent_that_reports_each_minute_is_whole() -> None:
+    assert [len(run) for run in spark_runs([(61.0 * n, 5.0) for n in range(10)], 600.0, 900.0)] == [10]
 
 
 def test_nothing_to_draw_is_no_picture() -> None:

@@ -14,7 +14,15 @@ from chatops_client import AsyncClient
 from chatops_dashboards.components import add_server
 from chatops_dashboards.fleet_hub import fleet_hub
 from chatops_dashboards.pages import PAGES, fleet
-from chatops_dashboards.pages.server import filesystems, history, live, network, processes, settings, tab_content
+from chatops_dashboards.pages.server import (
+    filesystems,
+    history_charts,
+    live,
+    network,
+    processes,
+    settings,
+    tab_content,
+)
 from chatops_dashboards.pages.server.history_query import HistoryQuery
 from chatops_dashboards.session import Session
 from chatops_dashboards.settings import DashboardSettings
@@ -102,6 +110,31 @@ async def test_the_live_charts_start_with_history_and_grow(
     assert "88 %" in push.values("live-now-cpu", "children")
 
 
+async def test_an_axis_that_is_outgrown_is_drawn_in_another_unit(
+    session: Session, backend: Backend, push: Recorder
+) -> None:
+    server_id, key = backend.add_server(f"growing {time.time()}")
+    reporter = await asyncio.to_thread(Reporter, backend.agents_url, key)
+    await asyncio.to_thread(reporter.report, [(time.time() - 5, readings(1.0))])
+    watching = asyncio.create_task(live.stream(session, {"server_id": server_id}, UTC, push))
+
+    def suffixes() -> list[str]:
+        figures: list[Any] = push.values("live-chart-network", "figure")
+        return [figure["layout"]["yaxis"]["ticksuffix"] for figure in figures]
+
+    large = readings(1.0)
+    large["host"][0][-2] = 3e9
+    async with asyncio.timeout(20):
+        while not push.values("live-chart-network", "extendData"):
+            await asyncio.to_thread(reporter.report, [(time.time(), readings(1.0))])
+        while len(suffixes()) < 2:
+            await asyncio.to_thread(reporter.report, [(time.time(), large)])
+    watching.cancel()
+    await asyncio.gather(watching, return_exceptions=True)
+    await asyncio.to_thread(reporter.close)
+    assert suffixes()[:2] == [" MB/s", " GB/s"]
+
+
 async def test_every_tab_shows_what_was_reported(session: Session, reported: Reported) -> None:
     server_id = reported.server_id
     assert "/dev/vda1" in text_of(await filesystems.content(session, server_id, {}, UTC))
@@ -114,17 +147,22 @@ async def test_every_tab_shows_what_was_reported(session: Session, reported: Rep
 async def test_a_metric_that_fails_spoils_no_other_panel(session: Session, reported: Reported) -> None:
     now = datetime.now(UTC)
     asked = HistoryQuery(("host.cpu_percent", "filesystem.used_percent"), start=now - timedelta(hours=1), end=now)
-    panels, names = await history.charts(session, reported.server_id, asked, UTC, now)
+    panels, names = await history_charts.charts(session, reported.server_id, asked, UTC, now)
     assert [text_of(panel).split()[0][:16] for panel in panels] == ["host.cpu_percent", "filesystem.used_"]
     assert names == ["/ · /dev/vda1 · ext4"]
     broken = HistoryQuery(("host.cpu_percent", "no.such"), start=now - timedelta(hours=1), end=now)
-    panels, _ = await history.charts(session, reported.server_id, broken, UTC, now)
+    panels, _ = await history_charts.charts(session, reported.server_id, broken, UTC, now)
     assert "could not be loaded" in text_of(panels[1])
     assert "could not be loaded" not in text_of(panels[0])
 
 
-async def test_a_server_that_never_reported_has_pages_too(session: Session, backend: Backend) -> None:
+async def test_a_server_that_never_reported_has_pages_too(
+    app: Quart, dashboard_settings: DashboardSettings, session: Session, backend: Backend
+) -> None:
     server_id, _ = backend.add_server(f"silent {time.time()}")
+    content, title = await show(app, dashboard_settings, session, f"/servers/{server_id}")
+    assert "Never reported" in text_of(content)
+    assert title.startswith("silent")
     for tab in ("live", "history", "filesystems", "network", "processes", "settings"):
         text = text_of(await tab_content(session, server_id, tab, {}, UTC))
         assert "could not be loaded" not in text, tab

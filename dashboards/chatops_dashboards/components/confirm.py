@@ -7,13 +7,14 @@ from chatops_dashboards.components.attributes import dashed
 
 
 def confirm_dialogue(name: str, title: str, consequence: str, action: str) -> dmc.Modal:
-    """Ids ``<name>``, ``<name>-cancel``, ``<name>-confirm``; ``<name>-message`` takes what went wrong."""
+    """Ids ``<name>``, ``<name>-cancel``, ``<name>-confirm``; ``<name>-message`` takes what went wrong, and
+    ``<name>-consequence`` another text when what it says has changed."""
     return dmc.Modal(
         id=name,
         title=title,
         children=dmc.Stack(
             [
-                html.P(consequence, className="tight"),
+                html.P(consequence, id=f"{name}-consequence", className="tight"),
                 html.Div(id=f"{name}-message"),
                 dmc.Group(
                     [

@@ -71,7 +71,8 @@ def choose(answer: MetricSeries, labels_shown: Sequence[str]) -> list[Series]:
 def describe(answer: MetricSeries) -> str:
     """Tier and bucket in words."""
     points = max((len(series.time) for series in answer.series), default=0)
-    return f"{TIER_WORDS[answer.tier]}, one point per {format_duration(answer.bucket_seconds)}, {points} points"
+    count = "1 point" if points == 1 else f"{points} points"
+    return f"{TIER_WORDS[answer.tier]}, one point per {format_duration(answer.bucket_seconds)}, {count}"
 
 
 def _traces(series: Series, name: str, colour: str, scale: Scale, zone: tzinfo) -> list[dict[str, Any]]:

@@ -1,5 +1,6 @@
 """The charts of the live tab: what each shows, its figure from recent history, the points a reading adds. Pure."""
 
+from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
@@ -93,22 +94,43 @@ INTERFACE_CHART = LiveChart(
 )
 
 
-def chart_scale(chart: LiveChart, host: Mapping[str, Any]) -> Scale:
-    """Memory is scaled once by the machine's size; rates stay in bytes and let Plotly pick k, M, G per tick."""
+def chart_scale(chart: LiveChart, host: Mapping[str, Any], largest: float | None = None) -> Scale:
+    """Memory is scaled by the machine's size, rates by the `largest` in the window."""
     if chart.unit == "bytes":
         return scale_for("bytes", host.get(chart.sized_by or "") or 2.0**30)
-    if chart.unit == "bytes_per_second":
-        return Scale(1.0, "B/s")
-    return scale_for(chart.unit, None)
+    return scale_for(chart.unit, largest if chart.unit == "bytes_per_second" else None)
+
+
+class Peaks:
+    """What a chart's window holds, as far as its axis needs it: the largest value now."""
+
+    def __init__(self, chart: LiveChart, history: Mapping[str, Series | None]) -> None:
+        self._chart = chart
+        self._values = deque(
+            sorted(
+                (moment.timestamp(), value)
+                for series in (history.get(line.metric) for line in chart.lines)
+                if series is not None
+                for moment, value in zip(series.time, series.avg, strict=True)
+                if value is not None
+            )
+        )
+
+    def add(self, collected_at: float, row: Mapping[str, Any]) -> None:
+        for line in self._chart.lines:
+            if isinstance(value := row.get(line.field), int | float):
+                self._values.append((collected_at, float(value)))
+        while self._values and self._values[0][0] < collected_at - WINDOW_S:
+            self._values.popleft()
+
+    def largest(self) -> float | None:
+        return max((value for _, value in self._values), default=None)
 
 
 def live_figure(
     chart: LiveChart, history: Mapping[str, Series | None], scale: Scale, top: float | None, zone: tzinfo
 ) -> dict[str, Any]:
     """The chart filled with `history` (by metric). Missing readings are None and break the line."""
-    y = y_axis(scale, top=top)
-    if chart.unit == "bytes_per_second":
-        y |= {"tickformat": "~s", "hoverformat": ".3~s"}
     traces = []
     for index, line in enumerate(chart.lines):
         series = history.get(line.metric)
@@ -125,7 +147,7 @@ def live_figure(
         if line.fill:
             trace |= {"fill": "tozeroy", "fillcolor": _faint(colour)}
         traces.append(trace)
-    frame = layout(y, revision=chart.name, height=CHART_HEIGHT, legend=len(traces) > 1)
+    frame = layout(y_axis(scale, top=top), revision=chart.name, height=CHART_HEIGHT, legend=len(traces) > 1)
     frame["xaxis"]["tickformatstops"] = [
         {"dtickrange": [None, 59_999], "value": "%H:%M:%S"},
         {"dtickrange": [59_999, None], "value": "%H:%M"},

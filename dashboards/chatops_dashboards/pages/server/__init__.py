@@ -1,24 +1,21 @@
 """One server: a header that says how it is, and tabs from the moment to the year."""
 
 import re
-from datetime import UTC, datetime, tzinfo
+from datetime import tzinfo
 from typing import Any
 
 import dash_mantine_components as dmc
 from dash import Dash, Input, Output, State, dcc, html
 
-from chatops_client import ApiError, BackendUnreachableError, Latest
+from chatops_client import ApiError, BackendUnreachableError
 from chatops_dashboards.browser import in_browser
-from chatops_dashboards.components.attributes import dashed
 from chatops_dashboards.components.states import failure, loading_cards, while_loading
-from chatops_dashboards.components.status import moment_text, status_badge, tag_list
 from chatops_dashboards.live import LiveViews
-from chatops_dashboards.page import Page, PageContext
+from chatops_dashboards.page import Page, PageContext, Titled
 from chatops_dashboards.pages.server import filesystems, history, live, network, processes, settings
+from chatops_dashboards.pages.server.head import idle_view, read_head, stream_head
 from chatops_dashboards.session import Session, current_session, request_zone
 from chatops_dashboards.settings import DashboardSettings
-from chatops_dashboards.units import format_duration
-from chatops_protocol.resources import Server
 
 TABS = {
     "live": ("Live", live),
@@ -30,15 +27,16 @@ TABS = {
 }
 
 
-async def layout(context: PageContext) -> Any:
-    server = await context.session.client.server(int(context.parts["server_id"]))
-    latest = await context.session.client.latest(server.id)
+async def layout(context: PageContext) -> Titled:
+    server_id = int(context.parts["server_id"])
+    name, head = await read_head(context.session, server_id, context.zone)
     tab = context.query.get("tab", "live")
     tabs = {name: title for name, (title, _) in TABS.items() if name != "settings" or context.session.is_admin}
-    return html.Div(
+    content = html.Div(
         [
-            html.Div(header(server, latest, datetime.now(UTC), context.zone), id="server-header"),
-            dcc.Store(id="server-id", data=server.id),
+            html.Div(head, id="server-header"),
+            html.Div(id="server-notice", className="server-notice"),
+            dcc.Store(id="server-id", data=server_id),
             dcc.Store(id="server-query", data=dict(context.query)),
             dmc.Tabs(
                 dmc.TabsList([dmc.TabsTab(title, value=name) for name, title in tabs.items()], className="tab-list"),
@@ -49,41 +47,7 @@ async def layout(context: PageContext) -> Any:
             while_loading("server-tab", loading_cards(5, 230), class_name="tab-body"),
         ]
     )
-
-
-def header(server: Server, latest: Latest, now: datetime, zone: tzinfo) -> html.Div:
-    """Name, state, last seen, what it runs on. Replaced while live data arrives."""
-    uptime = latest.measurements.get("host", {}).get("uptime_seconds")
-    facts: list[Any] = [
-        _fact("Last seen", html.Span(moment_text(server.last_seen, now, zone), id="server-seen")),
-        _fact("Uptime", format_duration(uptime)) if uptime is not None and server.status == "online" else None,
-        _fact("System", server.platform) if server.platform else None,
-        _fact("Agent", server.agent_version) if server.agent_version else None,
-    ]
-    return html.Div(
-        [
-            html.Nav(
-                [dcc.Link("Fleet", href="/"), html.Span(" / ", className="dim")],
-                **dashed(aria_label="Breadcrumb"),
-                className="crumb",
-            ),
-            html.Div(
-                [
-                    html.H1(server.name),
-                    html.Span(status_badge(server.status), id="server-status"),
-                    tag_list(server.tags, 8),
-                ],
-                className="server-title",
-            ),
-            html.P(server.description, className="dim tight") if server.description else None,
-            html.Dl([fact for fact in facts if fact is not None], className="facts"),
-        ],
-        className="server-head",
-    )
-
-
-def _fact(name: str, value: Any) -> html.Div:
-    return html.Div([html.Dt(name), html.Dd(value)])
+    return Titled(content, name)
 
 
 async def tab_content(session: Session, server_id: int, tab: str, query: dict[str, str], zone: tzinfo) -> Any:
@@ -94,12 +58,13 @@ async def tab_content(session: Session, server_id: int, tab: str, query: dict[st
     try:
         return await TABS[name][1].content(session, server_id, query, zone)
     except (ApiError, BackendUnreachableError) as error:
-        return html.Div([failure(error, TABS[name][0]), dcc.Store(id="live-view", data={"kind": "idle"})])
+        return html.Div([failure(error, TABS[name][0]), idle_view(server_id)])
 
 
 def register(app: Dash, views: LiveViews, dashboard_settings: DashboardSettings) -> None:
     for _title, module in TABS.values():
         module.register(app, views)
+    views.add_companion(stream_head)
 
     @app.callback(
         Output("server-tab", "children"),

@@ -1,6 +1,5 @@
 """The history tab: any metric over any range. The address bar holds its state, so a link restores the view."""
 
-import asyncio
 from collections.abc import Sequence
 from datetime import UTC, datetime, tzinfo
 from typing import Any
@@ -8,23 +7,18 @@ from typing import Any
 import dash_mantine_components as dmc
 from dash import ALL, Dash, Input, Output, State, ctx, dcc, html, no_update
 
-from chatops_client import ApiError, BackendUnreachableError
 from chatops_dashboards.browser import in_browser
 from chatops_dashboards.components.attributes import dashed
 from chatops_dashboards.components.icons import icon
-from chatops_dashboards.components.states import failure, loading_cards, while_loading
-from chatops_dashboards.figures.bands import Span, add_strip, spans_of_metrics
-from chatops_dashboards.figures.frame import GRAPH_CONFIG
-from chatops_dashboards.figures.history_chart import HEIGHT, MOST_SERIES, choose, describe, history_figure, series_name
+from chatops_dashboards.components.states import loading_cards, while_loading
+from chatops_dashboards.figures.history_chart import HEIGHT
 from chatops_dashboards.live import LiveViews
 from chatops_dashboards.moments import absolute, from_axis, zone_label
-from chatops_dashboards.pages.server.alert_marks import alerts_of
+from chatops_dashboards.pages.server.head import idle_view
+from chatops_dashboards.pages.server.history_charts import charts
 from chatops_dashboards.pages.server.history_query import MOST_METRICS, PRESET_WORDS, HistoryQuery
 from chatops_dashboards.session import Session, current_session, request_zone
 from chatops_protocol.catalog import MEASUREMENTS, find_metric
-from chatops_protocol.resources import MetricSeries
-
-POINTS = 400
 
 
 def metric_choices() -> list[dict[str, Any]]:
@@ -122,79 +116,8 @@ async def content(session: Session, server_id: int, query: dict[str, str], zone:
             html.Div(id="history-range", className="dim small"),
             while_loading("history-charts", loading_cards(2, HEIGHT), class_name="stack", delay_ms=400),
             dcc.Store(id="history-query"),
-            dcc.Store(id="live-view", data={"kind": "idle"}),
+            idle_view(server_id),
         ]
-    )
-
-
-async def charts(
-    session: Session, server_id: int, asked: HistoryQuery, zone: tzinfo, now: datetime
-) -> tuple[list[Any], list[str]]:
-    """A panel per metric, and the names of all series there are. A metric that fails takes no other along."""
-    start, end = asked.range(now)
-
-    async def fetch(metric: str) -> MetricSeries | Exception:
-        try:
-            return await session.client.history_series(server_id, metric, start, end, points=POINTS)
-        except (ApiError, BackendUnreachableError) as error:
-            return error
-
-    alerts, answers = await asyncio.gather(
-        alerts_of(session, server_id), asyncio.gather(*(fetch(metric) for metric in asked.metrics))
-    )
-    names: dict[str, None] = {}
-    panels = []
-    for metric, answer in zip(asked.metrics, answers, strict=True):
-        if isinstance(answer, MetricSeries):
-            names |= {series_name(series.labels): None for series in answer.series if series.labels}
-            spans = spans_of_metrics(alerts, (metric,))
-            panels.append(panel(metric, answer, asked.series, start, end, zone, spans))
-        else:
-            panels.append(html.Section(failure(answer, metric), className="panel"))
-    return panels, sorted(names)
-
-
-def panel(
-    metric: str,
-    answer: MetricSeries,
-    shown: Sequence[str],
-    start: datetime,
-    end: datetime,
-    zone: tzinfo,
-    spans: Sequence[Span] = (),
-) -> html.Section:
-    found = find_metric(metric)
-    description = found[1].description if found else ""
-    has_data = any(value is not None for series in answer.series for value in series.avg)
-    hidden = len(answer.series) - len(choose(answer, shown)) if not shown else 0
-    figure = history_figure(answer, start, end, zone, shown)
-    add_strip(figure, spans, start, end, zone)
-    return html.Section(
-        [
-            html.Div(
-                [
-                    html.Div([html.H2(metric), html.Span(description, className="dim small")]),
-                    html.Span(
-                        describe(answer), className="dim small", title="Average line; the band is minimum to maximum"
-                    ),
-                ],
-                className="panel-head wrap",
-            ),
-            dcc.Graph(
-                id={"type": "history-chart", "metric": metric},
-                figure=figure,
-                config=GRAPH_CONFIG,
-                style={"height": HEIGHT},
-                className="chart",
-            )
-            if has_data
-            else html.Div("No readings in this range.", className="state-line"),
-            html.P(f"{hidden} more series; choose which to show above.", className="dim small")
-            if hidden and len(answer.series) > MOST_SERIES
-            else None,
-        ],
-        className="panel",
-        **dashed(aria_label=f"{metric}, history"),
     )
 
 
@@ -228,6 +151,9 @@ def register(app: Dash, views: LiveViews) -> None:
         Output("history-range", "children"),
         Output("history-query", "data"),
         Output("history-custom", "style"),
+        # Where "Custom" starts. Inputs of this callback too: what it writes itself does not call it again.
+        Output("history-start", "value", allow_duplicate=True),
+        Output("history-end", "value", allow_duplicate=True),
         Input("history-metrics", "value"),
         Input("history-series", "value"),
         Input("history-preset", "value"),
@@ -235,6 +161,7 @@ def register(app: Dash, views: LiveViews) -> None:
         Input("history-end", "value"),
         Input("history-refresh", "n_clicks"),
         State("server-id", "data"),
+        prevent_initial_call="initial_duplicate",
     )
     async def draw(
         metrics: list[str] | None,
@@ -262,6 +189,8 @@ def register(app: Dash, views: LiveViews) -> None:
                 "",
                 no_update,
                 shown_custom,
+                no_update,
+                no_update,
             )
         if not chosen:
             return (
@@ -271,6 +200,8 @@ def register(app: Dash, views: LiveViews) -> None:
                 "",
                 no_update,
                 shown_custom,
+                no_update,
+                no_update,
             )
         panels, names = await charts(current_session(), int(server_id), asked, zone, now)
         begin, finish = asked.range(now)
@@ -282,6 +213,8 @@ def register(app: Dash, views: LiveViews) -> None:
             range_words(begin, finish, zone),
             asked.to_query(),
             shown_custom,
+            no_update if custom else _local(begin, zone),
+            no_update if custom else _local(finish, zone),
         )
 
     @app.callback(

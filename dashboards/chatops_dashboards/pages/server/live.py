@@ -9,13 +9,12 @@ from typing import Any
 import dash_mantine_components as dmc
 from dash import Dash, Input, Output, State, dcc, html, no_update
 
-from chatops_client import ApiError, Latest
+from chatops_client import ApiError
 from chatops_client.live import LinkState
 from chatops_dashboards.alert_hub import alert_hub
 from chatops_dashboards.components.attributes import dashed
 from chatops_dashboards.components.core_strip import core_strip
 from chatops_dashboards.components.icons import icon
-from chatops_dashboards.components.status import moment_text, status_badge
 from chatops_dashboards.figures.bands import add_strip, grow_strip, spans_of_metrics
 from chatops_dashboards.figures.frame import GRAPH_CONFIG
 from chatops_dashboards.figures.live_charts import (
@@ -23,22 +22,27 @@ from chatops_dashboards.figures.live_charts import (
     CHARTS,
     WINDOW_S,
     LiveChart,
+    Peaks,
     chart_scale,
     extension,
     interval_of,
     live_figure,
 )
+from chatops_dashboards.fleet_hub import FleetHub, fleet_hub
 from chatops_dashboards.live import LiveViews, Push, View
 from chatops_dashboards.moments import absolute, from_unix
 from chatops_dashboards.pages.server.alert_marks import alerts_of
+from chatops_dashboards.pages.server.live_words import live_note, now_texts, running_note
+from chatops_dashboards.pages.server.rows import host_of, rows_of
 from chatops_dashboards.pages.server.silence import with_silence
 from chatops_dashboards.session import Session, request_zone
-from chatops_dashboards.units import Scale, format_percent, format_value
+from chatops_dashboards.units import Scale
 from chatops_protocol.live_messages import ServerSamples
-from chatops_protocol.resources import Series
+from chatops_protocol.resources import Series, ServerStatus
 
 HISTORY_POINTS = 180
-SILENCE_S = 12.0
+# How long the note may lag behind the state of the server.
+SILENCE_S = 2.0
 # Marks do not slide out of the window with the lines; the charts are drawn anew after this long.
 MARKS_LAST_S = 300.0
 METRICS = tuple(line.metric for chart in CHARTS for line in chart.lines)
@@ -46,12 +50,13 @@ METRICS = tuple(line.metric for chart in CHARTS for line in chart.lines)
 
 async def content(session: Session, server_id: int, query: dict[str, str], zone: tzinfo) -> Any:
     """The frames of the charts; the stream fills them."""
-    latest = await session.client.latest(server_id)
+    latest, server = await asyncio.gather(session.client.latest(server_id), session.client.server(server_id))
+    note = live_note(latest.time, server.status, datetime.now(UTC), zone)
     return html.Div(
         [
             html.Div(
                 [
-                    html.Div(live_note(latest, datetime.now(UTC), zone), id="live-note", className="live-note"),
+                    html.Div(note, id="live-note", className="live-note"),
                     dmc.Button(
                         [icon("pause", 16), html.Span("Pause", className="button-word")],
                         id="live-pause",
@@ -68,7 +73,7 @@ async def content(session: Session, server_id: int, query: dict[str, str], zone:
                     html.Section(
                         [
                             html.Div([html.H2("Cores")], className="panel-head"),
-                            html.Div(core_strip(latest.measurements.get("cpu", [])), id="live-cores"),
+                            html.Div(core_strip(rows_of(latest, "cpu")), id="live-cores"),
                         ],
                         className="panel",
                     )
@@ -100,27 +105,24 @@ def _chart_panel(chart: LiveChart, zone: tzinfo) -> html.Section:
     )
 
 
-def live_note(latest: Latest, now: datetime, zone: tzinfo) -> list[Any]:
-    if latest.time is None:
-        return ["No data has arrived from this server yet. Charts start by themselves when it does."]
-    age = (now - latest.time).total_seconds()
-    if age > 60:
-        return ["No new data since ", moment_text(latest.time, now, zone), "."]
-    return [html.Span(className="live-dot", **dashed(aria_hidden="true")), "Live, last 15 minutes"]
-
-
 async def stream(session: Session, view: View, zone: tzinfo, push: Push) -> None:
     """Recent history into the charts, then each reading as it is committed; anew after a lost connection, to fill in
-    what was missed."""
-    while True:
-        await _stream_until_reconnected(session, view, zone, push)
+    what was missed, and when an axis needs another unit."""
+    async with fleet_hub(session).subscribed(sparks=False) as fleet:
+        while True:
+            await _stream_until_outdated(session, int(view["server_id"]), fleet, zone, push)
 
 
-async def _stream_until_reconnected(session: Session, view: View, zone: tzinfo, push: Push) -> None:
-    server_id = int(view["server_id"])
+async def _stream_until_outdated(session: Session, server_id: int, fleet: FleetHub, zone: tzinfo, push: Push) -> None:
     latest = await session.client.latest(server_id)
-    scales = {chart.name: chart_scale(chart, latest.measurements.get("host", {})) for chart in CHARTS}
     history = await recent_history(session, server_id)
+    size = host_of(latest)
+    peaks = {chart.name: Peaks(chart, history) for chart in CHARTS}
+
+    def scales_now() -> dict[str, Scale]:
+        return {chart.name: chart_scale(chart, size, peaks[chart.name].largest()) for chart in CHARTS}
+
+    scales = scales_now()
     busy = history.get("host.cpu_percent")
     interval = interval_of(busy.time if busy else ())
     previous = busy.time[-1].timestamp() if busy and busy.time else None
@@ -130,7 +132,7 @@ async def _stream_until_reconnected(session: Session, view: View, zone: tzinfo, 
     for chart in CHARTS:
         scale = scales[chart.name]
         top = chart.top
-        if chart.sized_by and (total := latest.measurements.get("host", {}).get(chart.sized_by)):
+        if chart.sized_by and (total := size.get(chart.sized_by)):
             top = total / scale.divisor
         figure = live_figure(chart, history, scale, top, zone)
         spans = spans_of_metrics(alerts, [line.metric for line in chart.lines])
@@ -138,15 +140,15 @@ async def _stream_until_reconnected(session: Session, view: View, zone: tzinfo, 
         push(f"live-chart-{chart.name}", figure=figure)
     if latest.time is not None:
         _push_numbers(latest.measurements, push)
-    push("live-note", children=live_note(latest, datetime.now(UTC), zone))
+    newest, told = latest.time, status_of(fleet, server_id)
+    push("live-note", children=live_note(newest, told, datetime.now(UTC), zone))
     await push.settle()
 
     links: list[LinkState] = []
 
     def on_link(state: LinkState) -> None:
         if state == "disconnected" and links[-1:] != ["disconnected"]:
-            since = absolute(datetime.now(UTC), zone)[11:]
-            push("live-note", children=f"No live data from the backend since {since}; reconnecting…")
+            push("live-note", children="Not live: reconnecting to the backend…")
         links.append(state)
 
     async with (
@@ -160,36 +162,25 @@ async def _stream_until_reconnected(session: Session, view: View, zone: tzinfo, 
             if hub.of_server(server_id) != marked or (any(growing.values()) and datetime.now(UTC) > marks_end):
                 return
             if samples is None:
-                if links[-1:] == ["connected"]:
-                    await _push_state(session, server_id, zone, push)
+                if links[-1:] == ["connected"] and (state := status_of(fleet, server_id)) != told:
+                    told = state
+                    push("live-note", children=live_note(newest, told, datetime.now(UTC), zone))
                 continue
             if previous is not None and samples.collected_at <= previous:
                 continue
+            for chart in CHARTS:
+                peaks[chart.name].add(samples.collected_at, samples.measurements.get("host") or {})
+            if scales_now() != scales:
+                return
             push_samples(samples, scales, previous, interval, zone, push, growing)
-            previous = samples.collected_at
-            push("server-status", children=status_badge("online"))
-            push("server-seen", children=moment_text(from_unix(samples.collected_at), datetime.now(UTC), zone))
+            previous, newest, told = samples.collected_at, from_unix(samples.collected_at), "online"
             push("live-note", children=running_note(samples.collected_at, zone))
 
 
-async def _push_state(session: Session, server_id: int, zone: tzinfo, push: Push) -> None:
-    """Nothing came for a while: say whether the server is offline, and since when."""
-    server, latest = await session.client.server(server_id), await session.client.latest(server_id)
-    push("server-status", children=status_badge(server.status))
-    push("live-note", children=live_note(latest, datetime.now(UTC), zone))
-
-
-def running_note(collected_at: float, zone: tzinfo) -> list[Any]:
-    return [
-        html.Span(className="live-dot", **dashed(aria_hidden="true")),
-        "Live, last 15 minutes · reading of ",
-        html.Span(
-            absolute(from_unix(collected_at), zone)[11:],
-            id="live-read-at",
-            className="numeric",
-            **dashed(data_collected=f"{collected_at:.3f}"),
-        ),
-    ]
+def status_of(fleet: FleetHub, server_id: int) -> ServerStatus:
+    """As the live state has it; a server it does not know yet is not called offline."""
+    entry = fleet.entries.get(server_id)
+    return "online" if entry is None else entry.status
 
 
 def push_samples(
@@ -217,25 +208,6 @@ def _push_numbers(measurements: dict[str, Any], push: Push) -> None:
         push(f"live-now-{name}", children=text)
     if cores := measurements.get("cpu"):
         push("live-cores", children=core_strip(cores))
-
-
-def now_texts(host: dict[str, Any]) -> dict[str, str]:
-    """The newest values beside each chart's title."""
-    used, total = host.get("memory_used_bytes"), host.get("memory_total_bytes")
-    return {
-        "cpu": format_percent(host.get("cpu_percent")),
-        "memory": f"{format_value(used, 'bytes')} of {format_value(total, 'bytes')}",
-        "load": " · ".join(format_value(host.get(f"load_{m}m"), "load") for m in (1, 5, 15)),
-        "disk": _pair(host, "read", "disk_read_bytes_per_second", "written", "disk_write_bytes_per_second"),
-        "network": _pair(host, "in", "network_receive_bytes_per_second", "out", "network_transmit_bytes_per_second"),
-    }
-
-
-def _pair(host: dict[str, Any], first: str, first_field: str, second: str, second_field: str) -> str:
-    unit = "bytes_per_second"
-    return (
-        f"{first} {format_value(host.get(first_field), unit)} · {second} {format_value(host.get(second_field), unit)}"
-    )
 
 
 async def recent_history(session: Session, server_id: int) -> dict[str, Series | None]:

@@ -14,6 +14,7 @@ from chatops_dashboards.figures.live_charts import (
     CHART_HEIGHT,
     INTERFACE_CHART,
     WINDOW_S,
+    Peaks,
     chart_scale,
     extension,
     interval_of,
@@ -23,6 +24,7 @@ from chatops_dashboards.live import LiveViews, Push, View
 from chatops_dashboards.moments import from_unix
 from chatops_dashboards.pages.server.rows import as_of, rows_of, table_or_empty
 from chatops_dashboards.session import Session
+from chatops_protocol.resources import Series
 
 POINTS = 180
 
@@ -75,24 +77,20 @@ async def content(session: Session, server_id: int, query: dict[str, str], zone:
 
 
 async def stream(session: Session, view: View, zone: tzinfo, push: Push) -> None:
-    """The table, and the chosen interface's chart, with each reading."""
-    server_id, interface = int(view["server_id"]), view.get("interface")
-    scale = chart_scale(INTERFACE_CHART, {})
-    previous, interval = None, 5.0
+    """The table, and the chosen interface's chart, with each reading; anew when its axis needs another unit."""
+    while True:
+        await _stream_until_outdated(session, int(view["server_id"]), view.get("interface"), zone, push)
+
+
+async def _stream_until_outdated(
+    session: Session, server_id: int, interface: str | None, zone: tzinfo, push: Push
+) -> None:
+    history = await interface_history(session, server_id, interface) if interface else {}
+    peaks = Peaks(INTERFACE_CHART, history)
+    scale = chart_scale(INTERFACE_CHART, {}, peaks.largest())
+    times = next((series.time for series in history.values() if series), [])
+    previous, interval = (times[-1].timestamp() if times else None), interval_of(times)
     if interface:
-        end = datetime.now(UTC)
-        labels = {"interface": str(interface)}
-        answers = await asyncio.gather(
-            *(
-                session.client.history_series(
-                    server_id, line.metric, end - timedelta(seconds=WINDOW_S), end, points=POINTS, labels=labels
-                )
-                for line in INTERFACE_CHART.lines
-            )
-        )
-        history = {answer.metric: answer.series[0] if answer.series else None for answer in answers}
-        times = next((series.time for series in history.values() if series), [])
-        previous, interval = (times[-1].timestamp() if times else None), interval_of(times)
         push("network-chart", figure=live_figure(INTERFACE_CHART, history, scale, None, zone))
         await push.settle()
     async for samples in session.client.live_server(server_id):
@@ -102,10 +100,26 @@ async def stream(session: Session, view: View, zone: tzinfo, push: Push) -> None
         push("server-rows", children=network_table(rows))
         push("server-as-of", children=as_of(from_unix(samples.collected_at), zone))
         row = next((row for row in rows if row.get("interface") == interface), None)
-        if row is not None:
-            added = extension(INTERFACE_CHART, row, samples.collected_at, previous, interval, scale, zone)
-            push("network-chart", extendData=added)
-            previous = samples.collected_at
+        if row is None:
+            continue
+        peaks.add(samples.collected_at, row)
+        if chart_scale(INTERFACE_CHART, {}, peaks.largest()) != scale:
+            return
+        added = extension(INTERFACE_CHART, row, samples.collected_at, previous, interval, scale, zone)
+        push("network-chart", extendData=added)
+        previous = samples.collected_at
+
+
+async def interface_history(session: Session, server_id: int, interface: str) -> dict[str, Series | None]:
+    end = datetime.now(UTC)
+    start, labels = end - timedelta(seconds=WINDOW_S), {"interface": interface}
+    answers = await asyncio.gather(
+        *(
+            session.client.history_series(server_id, line.metric, start, end, points=POINTS, labels=labels)
+            for line in INTERFACE_CHART.lines
+        )
+    )
+    return {answer.metric: answer.series[0] if answer.series else None for answer in answers}
 
 
 def register(app: Dash, views: LiveViews) -> None:

@@ -1,4 +1,4 @@
-"""What the table tabs share: rows of one measurement, first from the newest reading, then by push."""
+"""The rows of a reading, and what the table tabs share: first from the newest reading, then by push."""
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, tzinfo
@@ -17,19 +17,19 @@ from chatops_dashboards.session import Session
 Draw = Callable[[Sequence[Row]], Any]
 
 
+def host_of(latest: Latest) -> Row:
+    """The host's fields; none from a server that never reported."""
+    return latest.measurements.get("host") or {}
+
+
 def rows_of(latest: Latest, measurement: str) -> list[Row]:
     rows = latest.measurements.get(measurement)
     return list(rows) if isinstance(rows, list) else []
 
 
 def as_of(moment: datetime | None, zone: tzinfo) -> html.Div:
-    """How old the table is."""
-    now = datetime.now(UTC)
-    stale = moment is not None and (now - moment).total_seconds() > 90
-    return html.Div(
-        ["As of ", moment_text(moment, now, zone)] + ([" – the server is not reporting"] if stale else []),
-        className="as-of" + (" stale-note" if stale else ""),
-    )
+    """How old the table is; the head of the page says when the server went quiet."""
+    return html.Div(["As of ", moment_text(moment, datetime.now(UTC), zone)], className="as-of")
 
 
 def table_or_empty(rows: Sequence[Row], draw: Draw, nothing: str) -> Any:

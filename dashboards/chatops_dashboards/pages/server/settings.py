@@ -6,7 +6,7 @@ from datetime import UTC, datetime, tzinfo
 from typing import Any
 
 import dash_mantine_components as dmc
-from dash import ALL, Dash, Input, Output, State, ctx, dcc, html, no_update
+from dash import ALL, Dash, Input, Output, State, ctx, html, no_update
 
 from chatops_client import ApiError, BackendUnreachableError
 from chatops_dashboards.components.attributes import dashed
@@ -16,6 +16,7 @@ from chatops_dashboards.components.states import explain, notice
 from chatops_dashboards.components.status import moment_text
 from chatops_dashboards.components.tables import data_table
 from chatops_dashboards.live import LiveViews
+from chatops_dashboards.pages.server.head import TITLE_ID, document_title, idle_view, read_head
 from chatops_dashboards.session import Session, current_session, request_zone
 from chatops_protocol.resources import ApiKey, ConnectionEvent, UpdateServerRequest
 
@@ -71,7 +72,10 @@ async def content(session: Session, server_id: int, query: dict[str, str], zone:
             html.Section(
                 [
                     html.H2("Delete"),
-                    html.P("Removes the server, its keys and its stored metrics.", className="dim tight"),
+                    html.P(
+                        "Removes the server and its keys. Its stored readings go when their retention ends.",
+                        className="dim tight",
+                    ),
                     dmc.Group([dmc.Button("Delete server…", id="settings-delete", color="red", variant="outline")]),
                 ],
                 className="panel form",
@@ -79,12 +83,19 @@ async def content(session: Session, server_id: int, query: dict[str, str], zone:
             confirm_dialogue(
                 "server-delete",
                 "Delete server",
-                f"This deletes “{server.name}” with its keys and everything stored about it. It cannot be undone.",
+                deletion_words(server.name),
                 "Delete",
             ),
-            dcc.Store(id="live-view", data={"kind": "idle"}),
+            idle_view(server_id),
         ],
         className="stack narrow",
+    )
+
+
+def deletion_words(name: str) -> str:
+    return (
+        f"This deletes “{name}” and its keys: its agent can report no more, and nobody can look at its readings. "
+        "It cannot be undone."
     )
 
 
@@ -159,6 +170,8 @@ def event_table(events: Sequence[ConnectionEvent], now: datetime, zone: tzinfo) 
 def register(app: Dash, views: LiveViews) -> None:
     @app.callback(
         Output("settings-message", "children"),
+        Output("server-header", "children"),
+        Output(TITLE_ID, "data", allow_duplicate=True),
         Input("settings-save", "n_clicks"),
         State("settings-name", "value"),
         State("settings-description", "value"),
@@ -171,13 +184,15 @@ def register(app: Dash, views: LiveViews) -> None:
         clicks: int | None, name: str, description: str | None, tags: list[str] | None, server_id: int
     ) -> Any:
         if not clicks:
-            return no_update
+            return no_update, no_update, no_update
         changes = UpdateServerRequest(name=(name or "").strip(), description=description or "", tags=tags or [])
+        session = current_session()
         try:
-            server = await current_session().client.update_server(int(server_id), changes)
+            await session.client.update_server(int(server_id), changes)
+            saved, drawn = await read_head(session, int(server_id), request_zone())
         except (ApiError, BackendUnreachableError) as error:
-            return explain(error)
-        return notice(f"Saved. The server is called “{server.name}”.")
+            return explain(error), no_update, no_update
+        return notice(f"Saved. The server is called “{saved}”."), drawn, document_title(saved)
 
     @app.callback(
         Output("settings-keys", "children"),
@@ -210,12 +225,23 @@ def register(app: Dash, views: LiveViews) -> None:
 
     @app.callback(
         Output("server-delete", "opened"),
+        Output("server-delete-consequence", "children"),
         Input("settings-delete", "n_clicks"),
         Input("server-delete-cancel", "n_clicks"),
+        State("server-id", "data"),
         prevent_initial_call=True,
     )
-    def ask_deletion(_open: Any, _cancel: Any) -> Any:
-        return ctx.triggered_id == "settings-delete" if ctx.triggered and ctx.triggered[0]["value"] else no_update
+    async def ask_deletion(_open: Any, _cancel: Any, server_id: int) -> Any:
+        if not ctx.triggered or not ctx.triggered[0]["value"]:
+            return no_update, no_update
+        if ctx.triggered_id != "settings-delete":
+            return False, no_update
+        try:
+            server = await current_session().client.server(int(server_id))
+        except (ApiError, BackendUnreachableError):
+            # Deletion will say what is wrong.
+            return True, no_update
+        return True, deletion_words(server.name)
 
     @app.callback(
         Output("server-delete-message", "children"),

@@ -1,0 +1,93 @@
+"""The panels of the history tab: one metric each, read side by side."""
+
+import asyncio
+from collections.abc import Sequence
+from datetime import datetime, tzinfo
+from typing import Any
+
+from dash import dcc, html
+
+from chatops_client import ApiError, BackendUnreachableError
+from chatops_dashboards.components.attributes import dashed
+from chatops_dashboards.components.states import failure
+from chatops_dashboards.figures.bands import Span, add_strip, spans_of_metrics
+from chatops_dashboards.figures.frame import GRAPH_CONFIG
+from chatops_dashboards.figures.history_chart import HEIGHT, MOST_SERIES, choose, describe, history_figure, series_name
+from chatops_dashboards.pages.server.alert_marks import alerts_of
+from chatops_dashboards.pages.server.history_query import HistoryQuery
+from chatops_dashboards.session import Session
+from chatops_protocol.catalog import find_metric
+from chatops_protocol.resources import MetricSeries
+
+POINTS = 400
+
+
+async def charts(
+    session: Session, server_id: int, asked: HistoryQuery, zone: tzinfo, now: datetime
+) -> tuple[list[Any], list[str]]:
+    """A panel per metric, and the names of all series there are. A metric that fails takes no other along."""
+    start, end = asked.range(now)
+
+    async def fetch(metric: str) -> MetricSeries | Exception:
+        try:
+            return await session.client.history_series(server_id, metric, start, end, points=POINTS)
+        except (ApiError, BackendUnreachableError) as error:
+            return error
+
+    alerts, answers = await asyncio.gather(
+        alerts_of(session, server_id), asyncio.gather(*(fetch(metric) for metric in asked.metrics))
+    )
+    names: dict[str, None] = {}
+    panels = []
+    for metric, answer in zip(asked.metrics, answers, strict=True):
+        if isinstance(answer, MetricSeries):
+            names |= {series_name(series.labels): None for series in answer.series if series.labels}
+            spans = spans_of_metrics(alerts, (metric,))
+            panels.append(panel(metric, answer, asked.series, start, end, zone, spans))
+        else:
+            panels.append(html.Section(failure(answer, metric), className="panel"))
+    return panels, sorted(names)
+
+
+def panel(
+    metric: str,
+    answer: MetricSeries,
+    shown: Sequence[str],
+    start: datetime,
+    end: datetime,
+    zone: tzinfo,
+    spans: Sequence[Span] = (),
+) -> html.Section:
+    found = find_metric(metric)
+    description = found[1].description if found else ""
+    has_data = any(value is not None for series in answer.series for value in series.avg)
+    hidden = len(answer.series) - len(choose(answer, shown)) if not shown else 0
+    figure = history_figure(answer, start, end, zone, shown)
+    add_strip(figure, spans, start, end, zone)
+    return html.Section(
+        [
+            html.Div(
+                [
+                    html.Div([html.H2(metric), html.Span(description, className="dim small")]),
+                    html.Span(
+                        describe(answer), className="dim small", title="Average line; the band is minimum to maximum"
+                    ),
+                ],
+                className="panel-head wrap",
+            ),
+            dcc.Graph(
+                id={"type": "history-chart", "metric": metric},
+                figure=figure,
+                config=GRAPH_CONFIG,
+                style={"height": HEIGHT},
+                className="chart",
+            )
+            if has_data
+            else html.Div("No readings in this range.", className="state-line"),
+            html.P(f"{hidden} more series; choose which to show above.", className="dim small")
+            if hidden and len(answer.series) > MOST_SERIES
+            else None,
+        ],
+        className="panel",
+        **dashed(aria_label=f"{metric}, history"),
+    )
