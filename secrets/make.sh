@@ -15,5 +15,6 @@ make_file database_password "$(random 24)"
 make_file database_url "postgresql://chatops:$(cat database_password)@database:5432/chatops"
 make_file secret_key "$(random 48)"
 make_file admin_password "$(random 12)"
+make_file dashboard_secret "$(random 32)"
 # The agent's key comes from the running backend: see docs/operations.md.
 touch agent_key

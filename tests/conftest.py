@@ -24,6 +24,7 @@ from chatops_backend.settings import Settings
 TEST_DATABASE_URL = os.environ.get("CHATOPS_TEST_DATABASE_URL") or None
 SECRET_KEY = "a secret key for tests, long enough to sign"
 ADMIN_PASSWORD = "correct horse battery staple"
+DASHBOARD_SECRET = "a secret that backend and dashboard share"
 
 
 @pytest.fixture(scope="session")
@@ -46,6 +47,7 @@ def settings_for(data_dir: Path, database_url: str | None) -> Settings:
         dashboard_port=free_port(),
         secret_key=SECRET_KEY,
         admin_password=ADMIN_PASSWORD,
+        dashboard_secret=DASHBOARD_SECRET,
     )
 
 

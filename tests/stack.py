@@ -30,6 +30,7 @@ def environment(settings: Settings) -> dict[str, str]:
         "CHATOPS_DASHBOARD_PORT": str(settings.dashboard_port),
         "CHATOPS_SECRET_KEY": settings.secret_key or "",
         "CHATOPS_ADMIN_PASSWORD": settings.admin_password or "",
+        "CHATOPS_DASHBOARD_SECRET": settings.dashboard_secret or "",
         "CHATOPS_ALLOW_PRIVATE_TARGETS": "1" if settings.allow_private_targets else "",
         "PYTHONUNBUFFERED": "1",
     }

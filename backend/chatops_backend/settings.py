@@ -33,22 +33,16 @@ class Settings:
     api_url: str | None = None
     allow_private_targets: bool = False
     heartbeat_url: str | None = field(default=None, repr=False)
+    dashboard_secret: str | None = field(default=None, repr=False)
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> "Settings":
         """Raise `SettingsError` when a value cannot be used."""
         env = os.environ if environment is None else environment
         secret = _value_or_file(env, "CHATOPS_SECRET_KEY")
-        if secret is not None and len(secret.encode()) < MINIMUM_SECRET_BYTES:
-            raise SettingsError(
-                f"CHATOPS_SECRET_KEY is shorter than {MINIMUM_SECRET_BYTES} bytes; "
-                "set a random one, or unset it to have one generated into the data directory"
-            )
-        if secret is not None and _is_guessable(secret):
-            raise SettingsError(
-                "CHATOPS_SECRET_KEY looks like an example; set a random one, "
-                "or unset it to have one generated into the data directory"
-            )
+        _check_secret("CHATOPS_SECRET_KEY", secret, "unset it to have one generated into the data directory")
+        dashboard_secret = _value_or_file(env, "CHATOPS_DASHBOARD_SECRET")
+        _check_secret("CHATOPS_DASHBOARD_SECRET", dashboard_secret, "unset it on both backend and dashboard")
         return cls(
             data_dir=Path(env.get("CHATOPS_DATA_DIR") or "data").absolute(),
             database_url=_value_or_file(env, "CHATOPS_DATABASE_URL"),
@@ -62,6 +56,7 @@ class Settings:
             api_url=env.get("CHATOPS_API_URL") or None,
             allow_private_targets=_switch(env, "CHATOPS_ALLOW_PRIVATE_TARGETS"),
             heartbeat_url=_web_address("CHATOPS_HEARTBEAT_URL", _value_or_file(env, "CHATOPS_HEARTBEAT_URL")),
+            dashboard_secret=dashboard_secret,
         )
 
     @property
@@ -106,6 +101,13 @@ def prepare_data_dir(path: Path) -> None:
         raise SettingsError(
             f"the data directory {path} cannot be written ({error.strerror}); set CHATOPS_DATA_DIR to one that can"
         ) from error
+
+
+def _check_secret(name: str, secret: str | None, otherwise: str) -> None:
+    if secret is not None and len(secret.encode()) < MINIMUM_SECRET_BYTES:
+        raise SettingsError(f"{name} is shorter than {MINIMUM_SECRET_BYTES} bytes; set a random one, or {otherwise}")
+    if secret is not None and _is_guessable(secret):
+        raise SettingsError(f"{name} looks like an example; set a random one, or {otherwise}")
 
 
 def _is_guessable(secret: str) -> bool:

@@ -6,6 +6,7 @@ it, restarts what dies, and stops all on Ctrl-C. It holds no data and serves not
 
 import asyncio
 import os
+import secrets
 import signal
 import socket
 import sys
@@ -28,7 +29,13 @@ STOP_TIMEOUT_S = 7.0
 MAX_BACKOFF_S = 30.0
 # A part that ran so long has recovered: its next death starts the back-off anew.
 STABLE_S = 60.0
-_BACKEND_SECRETS = ("CHATOPS_SECRET_KEY", "CHATOPS_ADMIN_PASSWORD", "CHATOPS_DATABASE_URL", "CHATOPS_HEARTBEAT_URL")
+_BACKEND_SECRETS = (
+    "CHATOPS_SECRET_KEY",
+    "CHATOPS_ADMIN_PASSWORD",
+    "CHATOPS_DATABASE_URL",
+    "CHATOPS_HEARTBEAT_URL",
+    "CHATOPS_DASHBOARD_SECRET",
+)
 
 
 @click.command()
@@ -102,12 +109,14 @@ class _Supervisor:
             "CHATOPS_API_KEY": agent_key,
             "CHATOPS_SPOOL_DIR": environment.get("CHATOPS_SPOOL_DIR") or str(settings.data_dir / "spool"),
         }
-        # What the agent has no use for it is not given.
+        # What a part has no use for it is not given.
         without_secrets = {name: value for name, value in environment.items() if name not in _BACKEND_SECRETS}
+        # By it the backend believes the dashboard, and no other process, whose log-in it passes on.
+        shared = {"CHATOPS_DASHBOARD_SECRET": settings.dashboard_secret or secrets.token_urlsafe(32)}
         if settings.database_url is None:
             await self._add(_Part("database", [*own, "db"], environment))
-        await self._add(_Part("backend", [*own, "server"], environment, f"{api}/ready"))
-        await self._add(_Part("dashboard", [*own, "dashboard"], without_secrets, f"{dashboard}/ready"))
+        await self._add(_Part("backend", [*own, "server"], environment | shared, f"{api}/ready"))
+        await self._add(_Part("dashboard", [*own, "dashboard"], without_secrets | shared, f"{dashboard}/ready"))
         await self._add(_Part("agent", [*own, "agent"], {**without_secrets, **agent}))
         words = f"ready: dashboard {dashboard}  api {api}"
         if password is not None:

@@ -53,12 +53,15 @@ class AsyncClient:
         *,
         tokens: Tokens | None = None,
         http: httpx.AsyncClient | None = None,
+        headers: Mapping[str, str] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`http` lets several sessions share one connection pool; its base URL must be `base_url`."""
+        """`http` lets several sessions share one connection pool; its base URL must be `base_url`. `headers` go with
+        every call of this session."""
         self.base_url = base_url.rstrip("/")
         self.tokens = tokens
         self.alerts = AsyncAlerts(self)
+        self._headers = dict(headers or {})
         self._clock = clock
         self._renewal = asyncio.Lock()
         self._owned = http is None
@@ -136,7 +139,7 @@ class AsyncClient:
 
     async def _send(self, call: Call[T], access_token: str | None) -> T:
         try:
-            response = await self._http.send(build_request(self._http, call, access_token))
+            response = await self._http.send(build_request(self._http, call, access_token, self._headers))
         except httpx.HTTPError as error:
             raise BackendUnreachableError(f"no answer from {self.base_url}: {type(error).__name__}") from error
         return read_answer(call, response)

@@ -44,9 +44,14 @@ class Call(Generic[T]):
         return Call(self.method, self.path, self.answer, self.params + extra, self.body, self.public)
 
 
-def build_request(http: httpx.Client | httpx.AsyncClient, call: Call[Any], access_token: str | None) -> httpx.Request:
+def build_request(
+    http: httpx.Client | httpx.AsyncClient,
+    call: Call[Any],
+    access_token: str | None,
+    more_headers: Mapping[str, str] | None = None,
+) -> httpx.Request:
     """Turn a call into a request of that connection pool."""
-    headers = {"accept": "application/json"}
+    headers = {"accept": "application/json", **(more_headers or {})}
     if access_token is not None:
         headers["authorization"] = f"Bearer {access_token}"
     content = None

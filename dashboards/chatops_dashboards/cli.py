@@ -1,6 +1,7 @@
 """``chatops dashboard``: serve the dashboard with uvicorn until a signal."""
 
 import socket
+from dataclasses import replace
 
 import click
 
@@ -15,11 +16,11 @@ def dashboard(host: str | None, port: int | None, api_url: str | None) -> None:
     """Serve the dashboard. It talks to the backend at --api-url and keeps no data of its own."""
     try:
         from_environment = DashboardSettings.from_environment()
-        settings = DashboardSettings(
+        settings = replace(
+            from_environment,
             host=host or from_environment.host,
             port=port or from_environment.port,
             api_url=check_api_url(api_url) if api_url else from_environment.api_url,
-            allowed_origins=from_environment.allowed_origins,
         )
     except SettingsError as error:
         raise click.ClickException(str(error)) from error

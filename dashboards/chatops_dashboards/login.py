@@ -2,6 +2,7 @@
 
 import logging
 import secrets
+from ipaddress import ip_address
 
 import httpx
 from quart import Quart, Response, make_response, redirect, render_template, request
@@ -11,6 +12,7 @@ from chatops_client import ApiError, AsyncClient, BackendUnreachableError
 from chatops_dashboards.guard import safe_next, session_cookie
 from chatops_dashboards.session import SessionStore, current_session
 from chatops_dashboards.settings import DashboardSettings
+from chatops_protocol.dashboard_headers import BROWSER_ADDRESS_HEADER, DASHBOARD_SECRET_HEADER
 
 log = logging.getLogger(__name__)
 
@@ -46,7 +48,7 @@ def add_login_routes(
         sent, kept = form.get("csrf", ""), request.cookies.get(form_cookie, "")
         if not kept or not secrets.compare_digest(sent.encode(), kept.encode()):
             return await login_page(403, "The form had expired. Please try again.", username)
-        client = AsyncClient(settings.api_url, http=http)
+        client = AsyncClient(settings.api_url, http=http, headers=_on_behalf_of(request.remote_addr, settings.secret))
         try:
             user = await client.login(username, form.get("password", "")[:1024])
         except ApiError as error:
@@ -87,6 +89,15 @@ def add_login_routes(
     @server.get("/ready")
     async def ready() -> Response:
         return Response("ready\n", content_type="text/plain")
+
+
+def _on_behalf_of(address: str | None, secret: str | None) -> dict[str, str]:
+    """Headers that name the browser to the backend, so that its limits meet who guesses and not all who log in here."""
+    try:
+        named = str(ip_address(address or ""))
+    except ValueError:
+        return {}
+    return {BROWSER_ADDRESS_HEADER: named, DASHBOARD_SECRET_HEADER: secret} if secret else {}
 
 
 def _explain(error: ApiError) -> str:

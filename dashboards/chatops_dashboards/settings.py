@@ -2,7 +2,8 @@
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 from urllib.parse import urlsplit
 
 
@@ -13,12 +14,14 @@ class SettingsError(Exception):
 @dataclass(frozen=True)
 class DashboardSettings:
     """`api_url` is where this process, and the agents, reach the backend. `allowed_origins` are further origins whose
-    pages may post and open sockets here (a reverse proxy that changes the host)."""
+    pages may post and open sockets here (a reverse proxy that changes the host). `secret` is by what the backend
+    believes us the addresses of browsers."""
 
     host: str = "127.0.0.1"
     port: int = 8050
     api_url: str = "http://127.0.0.1:8000"
     allowed_origins: tuple[str, ...] = ()
+    secret: str | None = field(default=None, repr=False)
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> "DashboardSettings":
@@ -30,6 +33,7 @@ class DashboardSettings:
             port=_port(env, "CHATOPS_DASHBOARD_PORT", 8050),
             api_url=check_api_url(env.get("CHATOPS_API_URL") or f"http://127.0.0.1:{backend_port}"),
             allowed_origins=tuple(o.strip() for o in env.get("CHATOPS_ALLOWED_ORIGINS", "").split(",") if o.strip()),
+            secret=_header_value("CHATOPS_DASHBOARD_SECRET", _value_or_file(env, "CHATOPS_DASHBOARD_SECRET")),
         )
 
     @property
@@ -44,6 +48,25 @@ def check_api_url(text: str) -> str:
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
         raise SettingsError(f"CHATOPS_API_URL is {text!r}; it must look like http://host:8000 or https://host")
     return text.rstrip("/")
+
+
+def _value_or_file(env: Mapping[str, str], name: str) -> str | None:
+    """A value, or the content of the file that `<name>_FILE` names (container secrets)."""
+    if env.get(name):
+        return env[name]
+    file = env.get(f"{name}_FILE")
+    if not file:
+        return None
+    try:
+        return Path(file).read_text().strip() or None
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{name}_FILE names {file}, which cannot be read ({error})") from error
+
+
+def _header_value(name: str, text: str | None) -> str | None:
+    if text is not None and not (text.isascii() and text.isprintable()):
+        raise SettingsError(f"{name} has characters that no header may carry; use letters and digits")
+    return text
 
 
 def _port(env: Mapping[str, str], name: str, default: int) -> int:

@@ -8,6 +8,7 @@ import pytest
 from chatops_backend.settings import Settings, SettingsError, load_or_create_secret_key, prepare_data_dir
 
 
+@pytest.mark.parametrize("name", ["CHATOPS_SECRET_KEY", "CHATOPS_DASHBOARD_SECRET"])
 @pytest.mark.parametrize(
     "secret",
     [
@@ -18,9 +19,9 @@ from chatops_backend.settings import Settings, SettingsError, load_or_create_sec
         "example secret key 0123456789abcdef",
     ],
 )
-def test_a_short_or_example_secret_is_refused(secret: str) -> None:
-    with pytest.raises(SettingsError, match="CHATOPS_SECRET_KEY"):
-        Settings.from_environment({"CHATOPS_SECRET_KEY": secret})
+def test_a_short_or_example_secret_is_refused(name: str, secret: str) -> None:
+    with pytest.raises(SettingsError, match=f"{name}.* unset it"):
+        Settings.from_environment({name: secret})
 
 
 def test_the_generated_secret_is_kept_and_private(tmp_path: Path) -> None:
@@ -46,7 +47,8 @@ def test_a_secret_may_come_from_a_file(tmp_path: Path) -> None:
 
 
 def test_secrets_are_not_in_the_repr() -> None:
-    settings = Settings(data_dir=Path("x"), secret_key="s3cret" * 8, admin_password="passw0rd")
+    hidden = {"secret_key": "s3cret" * 8, "dashboard_secret": "s3cret" * 7, "admin_password": "passw0rd"}
+    settings = Settings(data_dir=Path("x"), **hidden)
     assert "s3cret" not in repr(settings)
     assert "passw0rd" not in repr(settings)
 

@@ -11,7 +11,7 @@ from chatops_dashboards.app import create_app
 from chatops_dashboards.session import Session
 from chatops_dashboards.settings import DashboardSettings
 from tests.client.conftest import Reported, backend, reported  # noqa: F401 - fixtures of the same backend
-from tests.conftest import ADMIN_PASSWORD, free_port
+from tests.conftest import ADMIN_PASSWORD, DASHBOARD_SECRET, free_port
 from tests.stack import Backend
 
 ORIGIN = {"Origin": "http://localhost", "Host": "localhost"}
@@ -19,7 +19,7 @@ ORIGIN = {"Origin": "http://localhost", "Host": "localhost"}
 
 @pytest.fixture(scope="session")
 def dashboard_settings(backend: Backend) -> DashboardSettings:  # noqa: F811
-    return DashboardSettings(port=free_port(), api_url=backend.url)
+    return DashboardSettings(port=free_port(), api_url=backend.url, secret=DASHBOARD_SECRET)
 
 
 @pytest.fixture

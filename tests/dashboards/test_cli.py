@@ -84,3 +84,13 @@ def test_every_icon_that_is_used_is_drawn() -> None:
         re.findall(r"(?:picture|icon)=\"([a-z]+)\"", sources)
     )
     assert used <= drawn, used - drawn
+
+
+def test_the_secret_shared_with_the_backend_may_come_from_a_file_and_is_not_shown(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("s3cret" * 8 + "\n")
+    settings = DashboardSettings.from_environment({"CHATOPS_DASHBOARD_SECRET_FILE": str(tmp_path / "secret")})
+    assert settings.secret == "s3cret" * 8
+    assert "s3cret" not in repr(settings)
+    for wrong in ({"CHATOPS_DASHBOARD_SECRET_FILE": str(tmp_path / "absent")}, {"CHATOPS_DASHBOARD_SECRET": "a\nb"}):
+        with pytest.raises(SettingsError, match="CHATOPS_DASHBOARD_SECRET"):
+            DashboardSettings.from_environment(wrong)

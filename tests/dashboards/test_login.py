@@ -11,6 +11,7 @@ from quart.typing import TestClientProtocol as Browser
 from chatops_dashboards.app import create_app
 from chatops_dashboards.guard import safe_next
 from chatops_dashboards.settings import DashboardSettings
+from chatops_protocol.dashboard_headers import BROWSER_ADDRESS_HEADER
 from tests.conftest import ADMIN_PASSWORD, free_port
 from tests.dashboards.conftest import ORIGIN
 
@@ -101,6 +102,22 @@ async def test_over_tls_the_cookie_is_secure(dashboard_settings: DashboardSettin
 async def test_a_wrong_password_is_said_and_opens_nothing(browser: Browser) -> None:
     assert await log_in(browser, "not the password at all") == 401
     assert (await browser.get("/", headers=ORIGIN)).status_code == 302
+
+
+async def test_who_guesses_shuts_out_himself_and_nobody_else(app: Quart) -> None:
+    async def statuses(address: str, *passwords: str) -> list[int]:
+        browser, from_there = app.test_client(), {"client": (address, 50_000)}
+        found = []
+        for password in passwords:
+            form = {"username": "admin", "password": password, "csrf": await form_token(browser)}
+            headers = ORIGIN | {"X-Forwarded-For": "198.51.100.7", BROWSER_ADDRESS_HEADER: "198.51.100.7"}
+            answer = await browser.post("/login", form=form, headers=headers, scope_base=from_there)
+            found.append(answer.status_code)
+        return found
+
+    guesses = ["not the password at all"] * 5
+    assert await statuses("203.0.113.1", *guesses, ADMIN_PASSWORD) == [401] * 5 + [429]
+    assert await statuses("203.0.113.2", ADMIN_PASSWORD) == [303]
 
 
 async def test_a_form_without_its_token_is_refused(browser: Browser) -> None:

@@ -76,6 +76,19 @@ async def test_what_dies_is_restarted_and_ctrl_c_leaves_nothing_behind(up: Up) -
     assert not alive, alive
 
 
+async def test_backend_and_dashboard_share_a_secret_of_this_start_that_nobody_else_is_given(new_settings) -> None:
+    up = Up(await new_settings(), CHATOPS_DASHBOARD_SECRET="")
+    try:
+        up.wait_for(r"^ready")
+        given = {name: up.part(name).environ().get("CHATOPS_DASHBOARD_SECRET") for name in ("server", "dashboard")}
+        assert len(given["server"] or "") >= 32
+        assert given["dashboard"] == given["server"]
+        for name in ["agent"] + ([] if up.settings.database_url else ["db"]):
+            assert up.part(name).environ().get("CHATOPS_DASHBOARD_SECRET") in (None, "")
+    finally:
+        assert up.program.stop() == 0, up.text
+
+
 async def test_a_port_in_use_is_one_clear_line(new_settings) -> None:
     settings = await new_settings(migrated=False)
     with socket.socket() as taken:

@@ -12,6 +12,7 @@ from litestar.handlers import BaseRouteHandler, HTTPRouteHandler
 from litestar.routes import ASGIRoute, BaseRoute, HTTPRoute, WebSocketRoute
 from msgspec import Struct
 
+from chatops_backend.accounts.browser_address import take_browser_address
 from chatops_backend.accounts.principals import Principal
 from chatops_backend.accounts.service import STATE_KEY, AccountService
 from chatops_backend.accounts.sockets import authenticate_socket, check_handshake
@@ -54,6 +55,7 @@ async def require_access(connection: Connection, handler: BaseRouteHandler) -> N
     """The application's guard."""
     access = declared_access(handler)
     accounts: AccountService = connection.app.state[STATE_KEY]
+    take_browser_address(connection, accounts.dashboard_secret)
     if isinstance(connection, WebSocket):
         if access is None or access.caller not in ("person_socket", "agent_socket"):
             raise RuntimeError(f"{handler} declares nobody who may open it")

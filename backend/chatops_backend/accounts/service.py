@@ -7,7 +7,7 @@ import contextlib
 import math
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from asyncpg import Record
 from litestar.datastructures import State
@@ -38,6 +38,7 @@ class AccountService:
     principals: Principals
     sessions: Sessions
     origins: frozenset[str]
+    dashboard_secret: str | None = field(default=None, repr=False)
 
     async def authenticate(self, access_token: str) -> Principal | None:
         """The person behind an access token; None when the token or its session is not good (any more)."""
@@ -184,6 +185,7 @@ def create_account_service(
         principals=principals,
         sessions=Sessions(database, principals),
         origins=frozenset(settings.origins),
+        dashboard_secret=settings.dashboard_secret,
     )
 
 

@@ -9,6 +9,8 @@ from argon2 import PasswordHasher
 
 from chatops_backend.accounts.login_limits import LoginLimits, TooManyAttemptsError
 from chatops_backend.accounts.passwords import HashingBusyError, Passwords
+from chatops_protocol.dashboard_headers import BROWSER_ADDRESS_HEADER, DASHBOARD_SECRET_HEADER
+from tests.conftest import DASHBOARD_SECRET
 
 pytestmark = pytest.mark.anyio
 
@@ -104,6 +106,52 @@ async def test_a_login_over_the_limit_is_told_when_to_come_back(
         assert (await client.post("/auth/login", json=right, headers=forged)).status_code == 429
     async with client_of(app, address="192.0.2.10") as client:
         assert (await client.post("/auth/login", json=right)).status_code == 200
+
+
+FROM_ITS_BROWSER = {BROWSER_ADDRESS_HEADER: "198.51.100.1", DASHBOARD_SECRET_HEADER: DASHBOARD_SECRET}
+
+
+async def test_people_behind_the_dashboard_are_limited_by_their_own_address(
+    build_app, database, settings, viewer, client_of
+) -> None:
+    app = build_app(database, settings, limits=LoginLimits(Clock()))
+    right = {"username": viewer.username, "password": viewer.password}
+    async with client_of(app) as dashboard:
+        for _ in range(6):
+            wrong = right | {"password": "a wrong password"}
+            answer = await dashboard.post("/auth/login", json=wrong, headers=FROM_ITS_BROWSER)
+        assert answer.status_code == 429
+        assert (await dashboard.post("/auth/login", json=right, headers=FROM_ITS_BROWSER)).status_code == 429
+        other = FROM_ITS_BROWSER | {BROWSER_ADDRESS_HEADER: "2001:db8::7"}
+        assert (await dashboard.post("/auth/login", json=right, headers=other)).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("shared", "changes"),
+    [
+        (DASHBOARD_SECRET, {DASHBOARD_SECRET_HEADER: None}),
+        (DASHBOARD_SECRET, {DASHBOARD_SECRET_HEADER: ""}),
+        (DASHBOARD_SECRET, {DASHBOARD_SECRET_HEADER: DASHBOARD_SECRET[:-1]}),
+        (DASHBOARD_SECRET, {DASHBOARD_SECRET_HEADER: b"\xff\xfe"}),
+        (DASHBOARD_SECRET, {BROWSER_ADDRESS_HEADER: "somewhere"}),
+        (DASHBOARD_SECRET, {BROWSER_ADDRESS_HEADER: ""}),
+        (DASHBOARD_SECRET, {BROWSER_ADDRESS_HEADER: None}),
+        (None, {}),
+        (None, {DASHBOARD_SECRET_HEADER: ""}),
+        ("", {DASHBOARD_SECRET_HEADER: ""}),
+    ],
+)
+async def test_an_address_that_somebody_else_names_is_not_believed(
+    build_app, database, with_settings, viewer, client_of, shared, changes
+) -> None:
+    app = build_app(database, with_settings(dashboard_secret=shared), limits=LoginLimits(Clock()))
+    named = {name: value for name, value in (FROM_ITS_BROWSER | changes).items() if value is not None}
+    login = {"username": viewer.username, "password": "a wrong password"}
+    async with client_of(app, address="192.0.2.9") as client:
+        for _ in range(5):
+            assert (await client.post("/auth/login", json=login, headers=named)).status_code == 401
+        right = login | {"password": viewer.password}
+        assert (await client.post("/auth/login", json=right)).status_code == 429
 
 
 async def test_many_guesses_at_once_are_not_more_than_many_in_turn(
