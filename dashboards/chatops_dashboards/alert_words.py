@@ -60,7 +60,8 @@ def exact_text(value: float | None, metric: str | None) -> str:
 
 def labels_text(labels: Mapping[str, Any]) -> str:
     """The labels' values, as charts name their series."""
-    return " · ".join(str(value) for value in labels.values() if value not in (None, ""))
+    single = (inner for value in labels.values() for inner in (value.values() if isinstance(value, dict) else [value]))
+    return " · ".join(str(value) for value in single if value not in (None, ""))
 
 
 def alert_value(alert: Alert) -> str:
@@ -80,8 +81,10 @@ def rule_words(rule: Threshold, server_names: Mapping[int, str]) -> str:
     if rule.for_s:
         text += f" for {write_duration(rule.for_s)}"
     if rule.clear is not None:
-        side = "back inside" if rule.comparison == "outside" else "over at"
+        side = "clears inside" if rule.comparison == "outside" else "clears at"
         text += f", {side} {bound_text(rule.clear, rule.metric)}"
+    if rule.clear_for_s:
+        text += f"{' for' if rule.clear is not None else ', clears after'} {write_duration(rule.clear_for_s)}"
     return f"{text}, {servers_words(rule, server_names)}"
 
 

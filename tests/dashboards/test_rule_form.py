@@ -115,7 +115,7 @@ def test_only_what_the_kind_needs_is_shown() -> None:
             RULES[0],
             (
                 "host.cpu_percent: average over 5 min above 80 % (warning) or 90 % (critical) for 10 min, "
-                "over at 70 %, all servers"
+                "clears at 70 % for 2 min, all servers"
             ),
         ),
         (RULES[1], "host.memory_available_bytes: average over 5 min below 1 GiB, servers tagged prod"),
@@ -123,7 +123,7 @@ def test_only_what_the_kind_needs_is_shown() -> None:
             RULES[2],
             (
                 "host.temperature_celsius: average over 5 min outside 15 °C to 30 °C (warning) or 5 °C to 40 °C "
-                "(critical), back inside 16 °C to 29 °C, on a, server 2"
+                "(critical), clears inside 16 °C to 29 °C, on a, server 2"
             ),
         ),
         (RULES[5], "nothing received for 1 min, all servers"),

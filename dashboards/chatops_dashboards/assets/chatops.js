@@ -131,8 +131,11 @@
         return new Promise((tell) => setTimeout(() => tell(mine === settling ? mine : window.dash_clientside.no_update), 300));
       },
       /* As a link does it. Setting both pathname and search of dcc.Location 4.4 after a replaceState goes back at times. */
-      goTo: (path) => {
-        if (path) { history.pushState({}, "", path); window.dispatchEvent(new CustomEvent("_dashprivate_pushstate")); }
+      /* `replace`: the page that is left is gone, so going back must not lead there. */
+      goTo: (where) => {
+        if (!where) return "";
+        if (where.replace) history.replaceState({}, "", where.path); else history.pushState({}, "", where.path);
+        window.dispatchEvent(new CustomEvent("_dashprivate_pushstate"));
         return "";
       },
       /* `place` is the path that the query belongs to: an answer that comes late must not mark the next page. */

@@ -18,7 +18,7 @@ MOST_ROWS = 200
 _LEVEL_ORDER: dict[Level, int] = {"critical": 0, "warning": 1}
 _STATE_ORDER: dict[AlertState, int] = {"firing": 0, "acknowledged": 1, "pending": 2, "resolved": 3}
 _OPEN_COLUMNS = ("Level", "What", "Where", "Value", "Since", "State", "")
-_OVER_COLUMNS = ("Level", "What", "Where", "Value", "Started", "Over", "Lasted")
+_OVER_COLUMNS = ("Level", "What", "Where", "Value", "Started", "Ended", "Lasted")
 
 
 def select(alerts: Sequence[Alert], filters: Mapping[str, str]) -> list[Alert]:

@@ -67,9 +67,7 @@ def rule_fields(
         )
 
     def text(name: str, label: str, **options: Any) -> dmc.TextInput:
-        return dmc.TextInput(
-            id=field_id(name), label=label, value=form[name] or "", debounce=350, disabled=locked, **options
-        )
+        return dmc.TextInput(id=field_id(name), label=label, value=form[name] or "", readOnly=locked, **options)
 
     def duration(name: str, label: str, choices: Sequence[str], **options: Any) -> dmc.Autocomplete:
         return dmc.Autocomplete(
@@ -77,8 +75,7 @@ def rule_fields(
             label=label,
             value=form[name] or "",
             data=list(choices),
-            debounce=350,
-            disabled=locked,
+            readOnly=locked,
             **options,
         )
 
@@ -89,7 +86,7 @@ def rule_fields(
             value=form[name],
             data=[{"value": key, "label": word} for key, word in words.items()],
             allowDeselect=False,
-            disabled=locked,
+            readOnly=locked,
             **options,
         )
 
@@ -101,7 +98,7 @@ def rule_fields(
             data=[{"value": str(key), "label": word} for key, word in names.items()],
             searchable=True,
             hidePickedOptions=True,
-            disabled=locked,
+            readOnly=locked,
             **options,
         )
 
@@ -116,7 +113,7 @@ def rule_fields(
                         data=[{"value": key, "label": word} for key, word in KINDS.items()],
                         fullWidth=True,
                         size="xs",
-                        disabled=locked,
+                        readOnly=locked,
                         **dashed(aria_label="Kind of rule"),
                     ),
                     html.P(KIND_WORDS[form["kind"]], id="rule-kind-words", className="dim small tight"),
@@ -134,7 +131,7 @@ def rule_fields(
                     searchable=True,
                     allowDeselect=False,
                     maxDropdownHeight=360,
-                    disabled=locked,
+                    readOnly=locked,
                 ),
                 html.Div(label_fields(form["metric"], form["labels"], locked=locked), id="rule-labels"),
             ),
@@ -154,7 +151,7 @@ def rule_fields(
                     [
                         text("warning", "▲ Warning", placeholder="none"),
                         text("critical", "◆ Critical", placeholder="none"),
-                        text("clear", "Over at", placeholder="as above"),
+                        text("clear", "Clears at", placeholder="same level"),
                     ],
                     className="field-row",
                 ),
@@ -165,7 +162,7 @@ def rule_fields(
                         [
                             text("warning_high", "▲ up to", placeholder="none"),
                             text("critical_high", "◆ up to", placeholder="none"),
-                            text("clear_high", "Over up to", placeholder="as above"),
+                            text("clear_high", "Clears up to", placeholder="same level"),
                         ],
                         className="field-row",
                     ),
@@ -174,7 +171,7 @@ def rule_fields(
             html.Div(
                 [
                     duration("for", "For at least", WAITS),
-                    duration("clear_for", "Over after", WAITS),
+                    duration("clear_for", "Clears after", WAITS),
                     part("no_data", choice("no_data", "Missing readings", NO_DATA)),
                 ],
                 className="field-row",
@@ -187,8 +184,7 @@ def rule_fields(
                     label="Tag",
                     value=form["tag"] or "",
                     data=list(tags),
-                    debounce=350,
-                    disabled=locked,
+                    readOnly=locked,
                 ),
             ),
             part("server_ids", several("server_ids", "Servers", servers)),
@@ -226,6 +222,7 @@ def rule_fields(
             dmc.Switch(id="rule-on", label="Switched on", checked=form["enabled"], disabled=locked),
         ],
         gap="sm",
+        className="looks-on" if locked else None,
     )
 
 
@@ -246,8 +243,7 @@ def label_fields(metric: str | None, values: Mapping[str, str], *, locked: bool 
                 value=values.get(name, ""),
                 placeholder="any",
                 data=[],
-                debounce=350,
-                disabled=locked,
+                readOnly=locked,
             )
             for name in names
         ],

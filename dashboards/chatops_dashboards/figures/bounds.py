@@ -45,7 +45,7 @@ def line_shapes(lines: Mapping[str, float], scale: Scale) -> list[dict[str, Any]
             "y1": value / scale.divisor,
             "line": {"color": LEVEL_COLOURS[_level(name)], "width": 2, "dash": _DASHES[_level(name)]},
             "label": {
-                "text": name.replace("_", " "),
+                "text": name.replace("clear", "clears").replace("_", " "),
                 "textposition": "end",
                 "yanchor": "bottom",
                 "font": {"size": 11, "color": LEVEL_COLOURS[_level(name)]},
@@ -65,6 +65,10 @@ def with_lines(figure: dict[str, Any], lines: Mapping[str, float], scale: Scale)
     top, bottom = max([0.0, *values, *drawn]), min([0.0, *values, *drawn])
     fixed = axis.get("range")
     if fixed and bottom >= fixed[0] and top <= fixed[1]:
+        for shape in shapes[: len(lines)]:
+            # At the very top the word above a line would be cut off.
+            if shape["y0"] > fixed[0] + 0.94 * (fixed[1] - fixed[0]):
+                shape["label"]["yanchor"] = "top"
         return
     room = 0.06 * ((top - bottom) or 1.0)
     axis.pop("dtick", None)

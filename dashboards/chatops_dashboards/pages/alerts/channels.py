@@ -113,9 +113,10 @@ def draw_channels(channels: Sequence[StoredChannel], now: datetime, zone: tzinfo
                 dmc.Switch(
                     id={"type": "channel-enabled", "channel": channel.id},
                     checked=channel.enabled,
-                    disabled=not admin,
                     **dashed(aria_label=f"{channel.name} is switched on"),
-                ),
+                )
+                if admin
+                else ("On" if channel.enabled else html.Span("Off", className="dim")),
                 _buttons(channel) if admin else None,
             ]
             for channel in channels

@@ -1,6 +1,7 @@
 """One alert: what, where, why, with the metric around the window that decided, and everything that happened to it."""
 
 import asyncio
+import json
 import re
 from collections.abc import Sequence
 from datetime import UTC, datetime, tzinfo
@@ -74,7 +75,7 @@ async def summary(session: Session, alert: Alert, events: Sequence[AlertEvent], 
         ("Value that decided", alert_value(alert)),
         ("Window", format_duration(alert.window_s)),
         ("Since", moment_text(began, now, zone, "–")),
-        ("Over", moment_text(alert.resolved_at, now, zone)) if alert.resolved_at else None,
+        ("Ended", moment_text(alert.resolved_at, now, zone)) if alert.resolved_at else None,
         ("Lasted", lasted(alert)) if alert.resolved_at else None,
         ("Learned", moment_text(alert.learned_at, now, zone)) if alert.learned_at else None,
         ("Comment", html.Span(alert.comment, className="breakable")) if alert.comment else None,
@@ -154,7 +155,8 @@ async def chart(session: Session, alert: Alert, zone: tzinfo) -> Any:
     """The metric's panel; for a silent server, when its readings came."""
     metric = alert.metric or PRESENCE_METRIC
     start, end = chart_range(alert, datetime.now(UTC))
-    labels = {name: str(value) for name, value in alert.labels.items()} or None
+    # Labels that are objects are asked for by their JSON.
+    labels = {n: v if isinstance(v, str) else json.dumps(v) for n, v in alert.labels.items()} or None
     try:
         answer, rule = await asyncio.gather(
             session.client.history_series(alert.server_id, metric, start, end, points=POINTS, labels=labels),

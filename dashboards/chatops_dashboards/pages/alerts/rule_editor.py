@@ -31,6 +31,7 @@ from chatops_dashboards.pages.alerts import rule_chart_panel, rule_suggest
 from chatops_dashboards.pages.alerts.rule_chart_panel import trial_panel
 from chatops_dashboards.pages.alerts.rule_form import DEFAULT, Form, form_of, place_problems, rule_of
 from chatops_dashboards.pages.alerts.rule_trial import RANGES
+from chatops_dashboards.pages.alerts.rules import say_in_list
 from chatops_dashboards.session import current_session
 from chatops_dashboards.settings import DashboardSettings
 from chatops_protocol.alert_resources import Threshold
@@ -84,6 +85,7 @@ async def layout(context: PageContext) -> Any:
             if stored and not locked
             else None,
             dcc.Store(id="rule-id", data=stored.id if stored else None),
+            dcc.Store(id="rule-settled"),
             dcc.Store(id="rule-draft"),
             dcc.Store(id="rule-trial"),
             dcc.Store(id="rule-drawn"),
@@ -124,15 +126,25 @@ def _buttons(stored: bool) -> dmc.Group:
 
 
 def register(app: Dash, views: LiveViews, settings: DashboardSettings) -> None:
-    fields, labels = (
-        Input({"type": "rule-field", "name": ALL}, "value"),
-        Input({"type": "rule-label", "name": ALL}, "value"),
-    )
-    kind, on = Input("rule-kind", "value"), Input("rule-on", "checked")
+    # Everything the form holds, newest first hand: a field without debounce tells each key stroke to the page at once.
+    fields = ("rule-field", "value"), ("rule-label", "value")
+    changed = [Input({"type": kind, "name": ALL}, prop) for kind, prop in fields]
+    form_states = [State({"type": kind, "name": ALL}, prop) for kind, prop in fields]
+    form_states += [State("rule-kind", "value"), State("rule-on", "checked")]
     errors = Output({"type": "rule-field", "name": ALL}, "error")
     rule_chart_panel.register(app)
     rule_suggest.register(app)
     in_browser(app, "goTo", Output("rule-went", "title"), Input("rule-done", "data"), initially=False)
+
+    # The server hears of the form when typing rests, not of every key.
+    in_browser(
+        app,
+        "settle",
+        Output("rule-settled", "data"),
+        *changed,
+        Input("rule-kind", "value"),
+        Input("rule-on", "checked"),
+    )
 
     @app.callback(
         Output("rule-draft", "data"),
@@ -140,13 +152,12 @@ def register(app: Dash, views: LiveViews, settings: DashboardSettings) -> None:
         Output({"type": "rule-part", "name": ALL}, "style"),
         Output("rule-kind-words", "children"),
         Output("rule-words", "children"),
-        fields,
-        labels,
-        kind,
-        on,
+        Input("rule-settled", "data"),
+        *form_states,
+        prevent_initial_call=True,
     )
-    def collect(_fields: Any, _labels: Any, kind: str, on: bool) -> Any:
-        form = read_form(ctx.inputs_list[0], ctx.inputs_list[1], kind, on)
+    def collect(_settled: Any, _fields: Any, _labels: Any, kind: str, on: bool) -> Any:
+        form = read_form(ctx.states_list[0], ctx.states_list[1], kind, on)
         rule, problems = rule_of(form)
         shown = parts_shown(kind, form["scope"], form["comparison"])
         return (
@@ -171,10 +182,7 @@ def register(app: Dash, views: LiveViews, settings: DashboardSettings) -> None:
         Output("rule-done", "data"),
         Output({"type": "rule-field", "name": ALL}, "error", allow_duplicate=True),
         Input("rule-save", "n_clicks"),
-        State({"type": "rule-field", "name": ALL}, "value"),
-        State({"type": "rule-label", "name": ALL}, "value"),
-        State("rule-kind", "value"),
-        State("rule-on", "checked"),
+        *form_states,
         State("rule-id", "data"),
         running=[(Output("rule-save", "loading"), True, False)],
         prevent_initial_call=True,
@@ -190,7 +198,8 @@ def register(app: Dash, views: LiveViews, settings: DashboardSettings) -> None:
         if problems:
             marked = [problems.get(name) for name in names]
             return notice("Nothing was saved: correct the marked fields.", "critical"), no_update, marked
-        rules = current_session().client.alerts
+        session = current_session()
+        rules = session.client.alerts
         try:
             await (rules.create_threshold(rule) if rule_id is None else rules.update_threshold(int(rule_id), rule))
         except ApiError as error:
@@ -200,7 +209,8 @@ def register(app: Dash, views: LiveViews, settings: DashboardSettings) -> None:
             return message, no_update, [placed.get(name) for name in names]
         except BackendUnreachableError as error:
             return explain(error), no_update, unchanged
-        return no_update, "/alerts/rules", unchanged
+        say_in_list(session, f"“{rule.name}” is {'created' if rule_id is None else 'saved'}.")
+        return no_update, {"path": "/alerts/rules"}, unchanged
 
     @app.callback(
         Output("rule-delete", "opened"),
@@ -222,11 +232,14 @@ def register(app: Dash, views: LiveViews, settings: DashboardSettings) -> None:
     async def delete(clicks: int | None, rule_id: int | None) -> Any:
         if not clicks or rule_id is None:
             return no_update, no_update
+        session = current_session()
         try:
-            await current_session().client.alerts.delete_threshold(int(rule_id))
+            rule = await session.client.alerts.threshold(int(rule_id))
+            await session.client.alerts.delete_threshold(rule.id)
         except (ApiError, BackendUnreachableError) as error:
             return explain(error), no_update
-        return no_update, "/alerts/rules"
+        say_in_list(session, f"“{rule.threshold.name}” is deleted.")
+        return no_update, {"path": "/alerts/rules", "replace": True}
 
 
 def read_form(values: Sequence[Mapping[str, Any]], labels: Sequence[Mapping[str, Any]], kind: str, on: bool) -> Form:

@@ -48,13 +48,17 @@ async def chart_series(
     return answer
 
 
+def _last(range_name: str) -> str:
+    return f"the last {RANGE_WORDS[range_name].removeprefix('1 ')}"
+
+
 def summary_words(found: Backtest, range_name: str) -> str:
     """``Would have fired 3 times on 2 servers in 7 days, 42 min in all, 6 notifications.``"""
     count = sum(found.per_server.values())
     if not found.evaluated:
-        return f"There are no readings to try it on in the last {RANGE_WORDS[range_name]}."
+        return f"There are no readings to try it on in {_last(range_name)}."
     if not count:
-        return f"Would not have fired in the last {RANGE_WORDS[range_name]}."
+        return f"Would not have fired in {_last(range_name)}."
     servers = sum(fired > 0 for fired in found.per_server.values())
     return (
         f"Would have fired {times(count)} on {_counted(servers, 'server')} in {RANGE_WORDS[range_name]}, "

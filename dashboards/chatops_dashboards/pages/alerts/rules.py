@@ -40,11 +40,21 @@ async def layout(context: PageContext) -> Any:
                 className="page-head",
             ),
             places("/alerts/rules"),
-            html.Div(id="rules-message", className="page-message"),
+            html.Div(_said(context.session), id="rules-message", className="page-message"),
             html.Div(await rule_table(context.session), id="rules-table"),
             dcc.Store(id="live-view", data={"kind": "idle"}),
         ]
     )
+
+
+def say_in_list(session: Session, text: str) -> None:
+    """What the list tells when it is shown next: the editor leads there when it has done something."""
+    session.shared["rules-said"] = text
+
+
+def _said(session: Session) -> Any:
+    text = session.shared.pop("rules-said", None)
+    return notice(text) if text else None
 
 
 async def rule_table(session: Session) -> Any:
@@ -87,9 +97,10 @@ def draw_rules(
                 dmc.Switch(
                     id={"type": "rule-enabled", "rule": rule.id},
                     checked=rule.threshold.enabled,
-                    disabled=not may_act,
                     **dashed(aria_label=f"{rule.threshold.name} is switched on"),
-                ),
+                )
+                if may_act
+                else ("On" if rule.threshold.enabled else html.Span("Off", className="dim")),
             ]
             for rule in rules
         ],
