@@ -5,9 +5,11 @@ import time
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from dash import dcc, html
+from msgspec.structs import replace
 from quart import Quart
 
 from chatops_client import AsyncClient
@@ -21,7 +23,8 @@ from chatops_dashboards.pages.alerts import detail, overview, rule_chart_panel
 from chatops_dashboards.pages.alerts.channels import draw_channels
 from chatops_dashboards.pages.alerts.rule_trial import summary_words
 from chatops_dashboards.pages.alerts.rules import draw_rules
-from chatops_dashboards.pages.alerts.silences import draw_silences, silence_from
+from chatops_dashboards.pages.alerts.silence_form import clock_of, form_of, save, silence_from
+from chatops_dashboards.pages.alerts.silences import draw_silences, ending_words
 from chatops_dashboards.session import Session
 from chatops_dashboards.settings import DashboardSettings
 from chatops_dashboards.shell import route
@@ -182,7 +185,7 @@ async def test_the_editor_tries_a_rule_that_has_no_name_yet(session: Session, re
     now = datetime.fromtimestamp(reported.newest_at, UTC)
     rule = Threshold(name="", metric="host.cpu_percent", server_ids=[reported.server_id], window_s=60, critical=99.0)
     found = await rule_chart_panel.try_rule(session, rule, "1d", now, {reported.server_id: "reporting"})
-    assert found["summary"] == "Would not have fired in the last 1 day."
+    assert found["summary"] == "Would not have fired in the last day."
     figure, drawn, _ = await rule_chart_panel.draw(session, rule, reported.server_id, "1d", found, [], False, now, UTC)
     assert drawn["lines"] == {"critical": 99.0}
     assert rule_chart_panel.moved_fields({"shapes[0].y0": 12.34, "shapes[0].y1": 12.34}, drawn) == {"critical": "12.3"}
@@ -282,7 +285,7 @@ def test_silences_say_what_and_when_and_which_hold() -> None:
     assert text.index("“CPU” on servers tagged prod") < text.index("Everything on web-01")
     assert "every week Sun 23:00 to Mon 00:00 (Europe/Berlin)" in text
     assert "Holds now" in text
-    assert "Over" in text
+    assert "Ended" in text
 
 
 def test_an_empty_silence_is_refused_before_it_is_sent() -> None:
@@ -290,6 +293,45 @@ def test_an_empty_silence_is_refused_before_it_is_sent() -> None:
         silence_from({"start": "2026-03-01 10:00:00", "end": "2026-03-01 11:00:00"}, UTC)
     made = silence_from({"server": "3", "start": "2026-03-01 10:00:00", "end": "2026-03-01 11:00:00"}, UTC)
     assert (made.server_id, made.ends_at - made.starts_at) == (3, timedelta(hours=1))
+
+
+def test_a_silence_comes_back_from_its_form_as_it_was() -> None:
+    berlin = ZoneInfo("Europe/Berlin")
+    once = Silence(server_id=3, tag="prod", comment="why", starts_at=NOW, ends_at=NOW + timedelta(hours=1))
+    assert silence_from(form_of(once, berlin), berlin) == replace(once, timezone="Europe/Berlin")
+    weekly = replace(once, recurrence="weekly", timezone="America/New_York")
+    clock = clock_of(weekly, berlin)
+    assert form_of(weekly, clock)["start"] == "2026-03-01 19:00:00"
+    assert silence_from(form_of(weekly, clock), clock) == weekly
+
+
+async def test_a_silence_is_changed_and_keeps_who_made_it(session: Session, backend: Backend) -> None:
+    server_id, _ = backend.add_server(f"quiet {time.time_ns()}")
+    now = datetime.now(UTC).replace(microsecond=0)
+    made = await session.client.alerts.create_silence(
+        Silence(server_id=server_id, comment="move", starts_at=now, ends_at=now + timedelta(hours=1))
+    )
+    form = form_of(made.silence, UTC) | {"comment": "move and repair", "end": f"{now + timedelta(hours=5):%F %T}"}
+    assert (
+        await save(session, {"id": made.id, "zone": "UTC"}, form, ZoneInfo("Asia/Tokyo")) == "The silence is changed."
+    )
+    kept = next(stored for stored in await session.client.alerts.silences() if stored.id == made.id)
+    assert (kept.silence.comment, kept.silence.ends_at, kept.created_by) == (
+        "move and repair",
+        now + timedelta(hours=5),
+        made.created_by,
+    )
+    await session.client.alerts.delete_silence(made.id)
+
+
+def test_ending_a_silence_says_what_ends() -> None:
+    def stored(**values: Any) -> StoredSilence:
+        silence = Silence(server_id=1, starts_at=NOW, ends_at=NOW + timedelta(hours=1), **values)
+        return StoredSilence(id=1, silence=silence, created_by="ann", created_at=NOW, active=True)
+
+    assert "with all its repetitions" in ending_words(stored(recurrence="daily"), "everything on web-01")
+    assert "repetitions" not in ending_words(stored(), "everything on web-01")
+    assert "everything on web-01" in ending_words(stored(), "everything on web-01")
 
 
 @pytest.mark.parametrize(("scope", "named"), [("both", (1, 1)), ("server", (None, 1)), ("rule", (1, None))])

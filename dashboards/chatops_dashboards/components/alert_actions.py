@@ -32,16 +32,13 @@ def dialogue() -> html.Div:
                     [
                         html.Div(id="alert-dialogue-words"),
                         html.Div(_silence_choices(), id="alert-silence-box", style=HIDDEN),
-                        html.Div(
-                            dmc.Textarea(
-                                id="alert-comment",
-                                label="Comment",
-                                description="Others see it beside your name",
-                                autosize=True,
-                                minRows=2,
-                                **dashed(data_autofocus=True),
-                            ),
-                            id="alert-comment-box",
+                        dmc.Textarea(
+                            id="alert-comment",
+                            label="Comment",
+                            description="Others see it beside your name",
+                            autosize=True,
+                            minRows=2,
+                            **dashed(data_autofocus=True),
                         ),
                         html.Div(id="alert-dialogue-error"),
                         dmc.Group(
@@ -115,7 +112,7 @@ async def carry_out(
         alert = (await session.client.alerts.acknowledge(alert_id, comment)).alert
         return f"You look after “{alert.threshold_name}” on {alert.server_name} now."
     if action == "resolve":
-        alert = (await session.client.alerts.resolve(alert_id)).alert
+        alert = (await session.client.alerts.resolve(alert_id, comment)).alert
         return f"“{alert.threshold_name}” on {alert.server_name} is resolved."
     seconds = parse_duration(custom) if length == "custom" else float(length)
     if not 60 <= seconds <= LONGEST_SILENCE_S:
@@ -137,7 +134,6 @@ def register(app: Dash) -> None:
         Output("alert-dialogue", "title"),
         Output("alert-dialogue-words", "children"),
         Output("alert-silence-box", "style"),
-        Output("alert-comment-box", "style"),
         Output("alert-dialogue-confirm", "children"),
         Output("alert-asked", "data"),
         Output("alert-comment", "value"),
@@ -148,15 +144,14 @@ def register(app: Dash) -> None:
     async def ask(_clicks: list[int | None]) -> Any:
         asked = ctx.triggered_id
         if not isinstance(asked, dict) or not ctx.triggered or not ctx.triggered[0]["value"]:
-            return (no_update,) * 9
+            return (no_update,) * 8
         action = str(asked["action"])
         try:
             text: Any = words(action, await find(current_session(), int(asked["alert"])))
         except (ApiError, BackendUnreachableError) as error:
             text = explain(error)
         silencing = {} if action == "silence" else HIDDEN
-        commenting = {} if action != "resolve" else HIDDEN
-        return True, TITLES.get(action, ""), text, silencing, commenting, TITLES.get(action, ""), dict(asked), "", None
+        return True, TITLES.get(action, ""), text, silencing, TITLES.get(action, ""), dict(asked), "", None
 
     @app.callback(
         Output("alert-dialogue", "opened", allow_duplicate=True),

@@ -1,9 +1,9 @@
-"""Silences: who is not told of what, until when; make one, once or every day or week; end one now."""
+"""Silences: who is not told of what, until when; the ways to make, change and end one."""
 
 import asyncio
 import re
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import UTC, datetime, tzinfo
 from typing import Any
 
 import dash_mantine_components as dmc
@@ -11,17 +11,17 @@ from dash import ALL, Dash, Input, Output, State, ctx, dcc, html, no_update
 
 from chatops_client import ApiError, BackendUnreachableError
 from chatops_dashboards.components.alert_navigation import places
+from chatops_dashboards.components.confirm import confirm_dialogue
 from chatops_dashboards.components.icons import icon
 from chatops_dashboards.components.states import empty, explain, notice
 from chatops_dashboards.components.tables import data_table
 from chatops_dashboards.live import LiveViews
-from chatops_dashboards.moments import absolute, from_axis, zone_label, zone_named
+from chatops_dashboards.moments import absolute, zone_named
 from chatops_dashboards.page import Page, PageContext
+from chatops_dashboards.pages.alerts import silence_form
 from chatops_dashboards.session import Session, current_session, request_zone
 from chatops_dashboards.settings import DashboardSettings
 from chatops_protocol.alert_resources import Silence, StoredSilence
-
-RECURRENCES = {"none": "Once", "daily": "Every day", "weekly": "Every week"}
 
 
 async def layout(context: PageContext) -> Any:
@@ -42,52 +42,17 @@ async def layout(context: PageContext) -> Any:
             places("/alerts/silences"),
             html.Div(id="silences-message", className="page-message"),
             html.Div(await silence_table(session, context.zone), id="silences-table"),
-            _dialogue(
+            silence_form.dialogue(
                 {rule.id: rule.threshold.name for rule in rules},
                 {server.id: server.name for server in servers},
                 sorted({tag for server in servers for tag in server.tags}),
-                context.zone,
             )
             if may_act
             else None,
+            confirm_dialogue("silences-end", "End silence", "", "End now") if may_act else None,
+            dcc.Store(id="silences-asked"),
             dcc.Store(id="live-view", data={"kind": "idle"}),
         ]
-    )
-
-
-def _dialogue(rules: Mapping[int, str], servers: Mapping[int, str], tags: Sequence[str], zone: tzinfo) -> dmc.Modal:
-    def choices(names: Mapping[int, str]) -> list[dict[str, str]]:
-        return [{"value": str(key), "label": name} for key, name in names.items()]
-
-    def moment(name: str, label: str) -> dmc.DateTimePicker:
-        return dmc.DateTimePicker(
-            id=f"silences-{name}", label=label, valueFormat="YYYY-MM-DD HH:mm", withSeconds=False, clearable=False
-        )
-
-    anything = {"placeholder": "any", "clearable": True, "searchable": True}
-    return dmc.Modal(
-        id="silences-dialogue",
-        title="New silence",
-        children=dmc.Stack(
-            [
-                html.P("An alert is silenced when it matches everything that is named here.", className="dim tight"),
-                dmc.Select(id="silences-rule", label="Rule", data=choices(rules), **anything),
-                dmc.Select(id="silences-server", label="Server", data=choices(servers), **anything),
-                dmc.Select(id="silences-tag", label="Servers with the tag", data=list(tags), **anything),
-                dmc.SimpleGrid([moment("start", "From"), moment("end", "To")], cols={"base": 1, "xs": 2}),
-                html.Span(f"Times in {zone_label(zone, datetime.now(UTC))}", className="dim small"),
-                dmc.Select(
-                    id="silences-recurrence",
-                    label="Repeated",
-                    value="none",
-                    allowDeselect=False,
-                    data=[{"value": key, "label": word} for key, word in RECURRENCES.items()],
-                ),
-                dmc.TextInput(id="silences-comment", label="Comment"),
-                html.Div(id="silences-error"),
-                dmc.Group([dmc.Button("Silence", id="silences-submit")], justify="flex-end"),
-            ]
-        ),
     )
 
 
@@ -130,23 +95,35 @@ def draw_silences(
                     className="alert-what",
                 ),
                 when_words(stored.silence, zone),
-                ("Holds now", "To come", "Over")[_rank(stored, now)],
+                ("Holds now", "To come", "Ended")[_rank(stored, now)],
                 html.Span(stored.created_by, className="breakable"),
-                dmc.Button(
-                    "Remove" if _rank(stored, now) == 2 else "End now",
-                    id={"type": "silence-end", "silence": stored.id},
-                    size="compact-xs",
-                    variant="default",
-                )
-                if may_act
-                else None,
+                _buttons(stored, ended=_rank(stored, now) == 2) if may_act else None,
             ]
             for stored in ordered
         ],
         caption="Silences",
         hide_on_phone=(3,),
+        stacked=True,
     )
     return html.Div(table, className="panel flush")
+
+
+def _buttons(stored: StoredSilence, *, ended: bool) -> html.Div:
+    acts = [("edit", "Change…")] if not ended else []
+    recurring = stored.silence.recurrence != "none"
+    acts.append(("end", "End now…" if stored.active and not recurring else "Delete…"))
+    return html.Div(
+        [
+            dmc.Button(
+                word,
+                id={"type": f"silence-{act}", "silence": stored.id},
+                size="compact-xs",
+                variant="default",
+            )
+            for act, word in acts
+        ],
+        className="row-buttons",
+    )
 
 
 def _rank(stored: StoredSilence, now: datetime) -> int:
@@ -178,89 +155,69 @@ def when_words(silence: Silence, zone: tzinfo) -> str:
     return f"every week {start:%a %H:%M} to {end:%a %H:%M} ({silence.timezone})"
 
 
-def silence_from(form: Mapping[str, Any], zone: tzinfo) -> Silence:
-    """The silence of a filled form. Raises `ValueError` with what to correct."""
-    if not any(form.get(name) for name in ("rule", "server", "tag")):
-        raise ValueError("Name a rule, a server or a tag; a silence of nothing silences nothing.")
-    try:
-        start, end = from_axis(form.get("start") or "", zone), from_axis(form.get("end") or "", zone)
-    except ValueError:
-        raise ValueError("Say from when to when.") from None
-    return Silence(
-        comment=form.get("comment") or "",
-        threshold_id=int(form["rule"]) if form.get("rule") else None,
-        server_id=int(form["server"]) if form.get("server") else None,
-        tag=form.get("tag") or None,
-        starts_at=start,
-        ends_at=end,
-        recurrence=form.get("recurrence") or "none",
-        timezone=getattr(zone, "key", "UTC"),
-    )
+def ending_words(stored: StoredSilence, what: str) -> str:
+    """What the dialogue says will happen."""
+    if stored.silence.recurrence != "none":
+        return f"This deletes the silence of {what} with all its repetitions. Alerts that still fire are told of now."
+    if stored.active:
+        return f"This ends the silence of {what}. Alerts that still fire are told of now."
+    return f"This deletes the silence of {what}; it does not hold now."
 
 
 def register(app: Dash, views: LiveViews, settings: DashboardSettings) -> None:
-    @app.callback(
-        Output("silences-dialogue", "opened"),
-        Output("silences-start", "value"),
-        Output("silences-end", "value"),
-        Output("silences-error", "children"),
-        Input("silences-add", "n_clicks"),
-        prevent_initial_call=True,
-    )
-    def open_dialogue(clicks: int | None) -> Any:
-        if not clicks:
-            return no_update, no_update, no_update, no_update
-        now = datetime.now(UTC).astimezone(request_zone()).replace(second=0)
-        text = "%Y-%m-%d %H:%M:%S"
-        return True, now.strftime(text), (now + timedelta(hours=1)).strftime(text), None
+    silence_form.register(app, silence_table)
 
     @app.callback(
-        Output("silences-table", "children"),
-        Output("silences-dialogue", "opened", allow_duplicate=True),
-        Output("silences-error", "children", allow_duplicate=True),
-        Output("silences-message", "children"),
-        Input("silences-submit", "n_clicks"),
-        State("silences-rule", "value"),
-        State("silences-server", "value"),
-        State("silences-tag", "value"),
-        State("silences-start", "value"),
-        State("silences-end", "value"),
-        State("silences-recurrence", "value"),
-        State("silences-comment", "value"),
-        running=[(Output("silences-submit", "loading"), True, False)],
+        Output("silences-end", "opened"),
+        Output("silences-end-consequence", "children"),
+        Output("silences-end-confirm", "children"),
+        Output("silences-end-message", "children"),
+        Output("silences-asked", "data"),
+        Output("silences-message", "children", allow_duplicate=True),
+        Input({"type": "silence-end", "silence": ALL}, "n_clicks"),
+        Input("silences-end-cancel", "n_clicks"),
         prevent_initial_call=True,
     )
-    async def add(clicks: int | None, *values: Any) -> Any:
-        if not clicks:
-            return no_update, no_update, no_update, no_update
-        names = ("rule", "server", "tag", "start", "end", "recurrence", "comment")
-        session, zone = current_session(), request_zone()
+    async def ask(_clicks: list[int | None], _cancel: int | None) -> Any:
+        asked = ctx.triggered_id
+        if not ctx.triggered or not ctx.triggered[0]["value"]:
+            return (no_update,) * 6
+        if not isinstance(asked, dict):
+            return False, *((no_update,) * 5)
+        alerts = current_session().client.alerts
         try:
-            await session.client.alerts.create_silence(silence_from(dict(zip(names, values, strict=True)), zone))
-            table = await silence_table(session, zone)
-        except ValueError as error:
-            return no_update, no_update, notice(str(error), "critical"), no_update
+            silences, rules, servers = await asyncio.gather(
+                alerts.silences(), alerts.thresholds(), current_session().client.servers()
+            )
         except (ApiError, BackendUnreachableError) as error:
-            return no_update, no_update, explain(error), no_update
-        return table, False, None, notice("Silenced. Alerts are still watched and shown.")
+            return *((no_update,) * 5), explain(error)
+        stored = next((stored for stored in silences if stored.id == asked["silence"]), None)
+        if stored is None:
+            return *((no_update,) * 5), notice("This silence is gone.", "warning")
+        what = target_words(stored.silence, {r.id: r.threshold.name for r in rules}, {s.id: s.name for s in servers})
+        verb = "End now" if stored.active and stored.silence.recurrence == "none" else "Delete"
+        return True, ending_words(stored, what[:1].lower() + what[1:]), verb, None, stored.id, None
 
     @app.callback(
         Output("silences-table", "children", allow_duplicate=True),
+        Output("silences-end", "opened", allow_duplicate=True),
+        Output("silences-end-message", "children", allow_duplicate=True),
         Output("silences-message", "children", allow_duplicate=True),
-        Input({"type": "silence-end", "silence": ALL}, "n_clicks"),
+        Input("silences-end-confirm", "n_clicks"),
+        State("silences-asked", "data"),
+        running=[(Output("silences-end-confirm", "loading"), True, False)],
         prevent_initial_call=True,
     )
-    async def end(_clicks: list[int | None]) -> Any:
-        asked = ctx.triggered_id
-        if not isinstance(asked, dict) or not ctx.triggered or not ctx.triggered[0]["value"]:
-            return no_update, no_update
+    async def end(clicks: int | None, silence_id: int | None) -> Any:
+        if not clicks or silence_id is None:
+            return (no_update,) * 4
         session = current_session()
         try:
-            await session.client.alerts.delete_silence(int(asked["silence"]))
+            await session.client.alerts.delete_silence(int(silence_id))
             table = await silence_table(session, request_zone())
         except (ApiError, BackendUnreachableError) as error:
-            return no_update, explain(error)
-        return table, notice("The silence is over. Alerts that still fire are told of now.")
+            return no_update, no_update, explain(error), no_update
+        return table, False, None, notice("The silence is gone.")
 
 
 PAGE = Page(
