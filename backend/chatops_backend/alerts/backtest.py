@@ -1,7 +1,8 @@
 """What a rule would have done over a range: the state machine of the evaluator, run over the stored roll-ups.
 
-It changes nothing and notifies nobody. Two things differ from having been there: it looks at every minute (hour, for
-windows of more than six hours) instead of every ten seconds, and it sees data that came late as if it had come in time.
+It changes nothing and notifies nobody. Three things differ from having been there: it looks at every minute (hour, for
+windows of more than six hours) instead of every ten seconds, it sees data that came late as if it had come in time, and
+a host that is down holds nothing back.
 """
 
 import asyncio
@@ -12,6 +13,7 @@ from typing import Any
 from msgspec import Struct
 
 from chatops_backend.alerts.history import Labels
+from chatops_backend.alerts.missing_series import bounds_of_part
 from chatops_backend.alerts.replay import replay
 from chatops_backend.alerts.replay_values import (
     ReplayPlan,
@@ -20,7 +22,7 @@ from chatops_backend.alerts.replay_values import (
     read_values,
 )
 from chatops_backend.alerts.series_labels import named_labels
-from chatops_backend.alerts.state_machine import Transition
+from chatops_backend.alerts.state_machine import Bounds, Transition
 from chatops_backend.alerts.stretches import HOUR_S
 from chatops_backend.alerts.watched_servers import WatchedServer, servers_of
 from chatops_backend.database.interface import Database
@@ -66,6 +68,11 @@ async def backtest(database: Database, threshold: Threshold, start: datetime, en
     )
 
 
+def transitions_of(plan: ReplayPlan, bounds: Bounds, one: SeriesValues) -> list[Transition]:
+    """`bounds` are those of the rule, or others that are tried in their place."""
+    return replay(bounds_of_part(bounds, one.part), one.first, plan.step_s, one.values, plan.last, one.unseen)
+
+
 def outcome_of(plan: ReplayPlan, server: WatchedServer, labels: Labels, transitions: list[Transition]) -> SeriesOutcome:
     named = named_labels(plan.source.measurement, labels) if labels else {}
     firings: list[Firing] = []
@@ -88,10 +95,7 @@ def outcome_of(plan: ReplayPlan, server: WatchedServer, labels: Labels, transiti
 
 
 def _outcomes(plan: ReplayPlan, server: WatchedServer, series: list[SeriesValues]) -> list[SeriesOutcome]:
-    return [
-        outcome_of(plan, server, one.labels, replay(plan.bounds, one.first, plan.step_s, one.values, plan.last))
-        for one in series
-    ]
+    return [outcome_of(plan, server, one.labels, transitions_of(plan, plan.bounds, one)) for one in series]
 
 
 def _firing(

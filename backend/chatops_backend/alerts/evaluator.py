@@ -22,6 +22,7 @@ from prometheus_client import Counter, Gauge, Histogram
 from chatops_backend.alerts.answers import Answers
 from chatops_backend.alerts.group_values import questions_of, read_group
 from chatops_backend.alerts.late import replay_late_readings
+from chatops_backend.alerts.missing_series import PRESENT, Part, bounds_of_part, judges_presence
 from chatops_backend.alerts.rule_book import Group, Rule, RuleBook, Watched, breach_of, selected_servers
 from chatops_backend.alerts.series_values import Question, UnknownMetricError
 from chatops_backend.alerts.state_machine import OK, SeriesState, step
@@ -34,8 +35,9 @@ from chatops_backend.database.queries import load_queries
 log = logging.getLogger(__name__)
 
 TICK_S = 10.0
-# A backend that died is replaced after this long.
+# A backend that died is replaced after the rest of its lease and the time between two looks of the others: 28 s.
 LEASE_S = 25.0
+STAND_BY_S = 3.0
 # Few enough that a transaction is short, many enough that a fleet that breaks at once is stored in seconds.
 CHANGES_PER_TRANSACTION = 200
 
@@ -53,6 +55,7 @@ class _Candidate(Struct, frozen=True):
     server_id: int
     labels: str
     value: float | None
+    part: Part = "whole"
 
 
 class Evaluator:
@@ -79,9 +82,11 @@ class Evaluator:
     async def run(self) -> None:
         try:
             while True:
-                began = time.monotonic()
+                began, every_s = time.monotonic(), self._tick_s
                 try:
-                    if await self._lease.hold():
+                    if not await self._lease.hold():
+                        every_s = min(STAND_BY_S, self._tick_s)
+                    else:
                         at = self._clock()
                         await self.evaluate(at)
                         await replay_late_readings(self._database, self.rules, at)
@@ -92,7 +97,7 @@ class Evaluator:
                     # A fault of ours in one round must not end ingest with it; the heartbeat falls silent.
                     evaluations_failed.inc()
                     log.exception("rules were not evaluated")
-                await asyncio.sleep(max(0.0, self._tick_s - (time.monotonic() - began)))
+                await asyncio.sleep(max(0.0, every_s - (time.monotonic() - began)))
         finally:
             with contextlib.suppress(DatabaseUnavailableError, asyncpg.PostgresError):
                 await self._lease.give_up()
@@ -215,24 +220,35 @@ def _candidates(
     )
     seen: set[Key] = set()
     for rule_id, server_id, labels, value in breaching.select("rule_id", "server_id", "labels", "value").iter_rows():
+        rule = rules[rule_id]
         seen.add((rule_id, server_id, labels))
-        yield _Candidate(rules[rule_id], server_id, labels, value)
+        yield _Candidate(rule, server_id, labels, value, "single" if _by_presence(rule) else "whole")
     known: dict[tuple[int, str], float | None] | None = None
+    with_data: set[int] = set()
     for rule in group.rules:
-        watched = set(members[rule.id]) if rule.id in states or rule.bounds.no_data == "fire" else set()
-        if not watched and rule.id not in states:
+        fires = rule.bounds.no_data == "fire"
+        if not fires and rule.id not in states:
             continue
         if known is None:
             known = {(row[0], row[1]): row[2] for row in values.select("server_id", "labels", "value").iter_rows()}
-        for key in states.get(rule.id, {}):
-            if key not in seen:
-                seen.add(key)
-                yield _Candidate(rule, key[1], key[2], known.get((key[1], key[2])))
-        if rule.bounds.no_data == "fire":
-            with_data = {server_id for server_id, _ in known}
-            for server_id in watched - with_data:
-                if (rule.id, server_id, "{}") not in seen:
-                    yield _Candidate(rule, server_id, "{}", None)
+            with_data = {server_id for (server_id, _), value in known.items() if value is not None}
+        by_presence = _by_presence(rule)
+        keys = [key for key in states.get(rule.id, {}) if key not in seen]
+        if fires:
+            missing = ((rule.id, server_id, "{}") for server_id in members[rule.id] if server_id not in with_data)
+            keys = list(dict.fromkeys([*keys, *missing]))
+        for key in keys:
+            _, server_id, labels = key
+            if not by_presence:
+                yield _Candidate(rule, server_id, labels, known.get((server_id, labels)))
+            elif labels == "{}":
+                yield _Candidate(rule, server_id, labels, PRESENT if server_id in with_data else None, "presence")
+            elif server_id in with_data:
+                yield _Candidate(rule, server_id, labels, known.get((server_id, labels)), "single")
+
+
+def _by_presence(rule: Rule) -> bool:
+    return judges_presence(rule.bounds, rule.threshold.metric)
 
 
 def _steps(
@@ -249,8 +265,10 @@ def _steps(
             continue  # a host that is down has no data: its alerts stay as they are until it is back
         before = states.get(rule.id, {}).get((rule.id, candidate.server_id, candidate.labels))
         current = before.state if before is not None else OK
-        after, transition = step(rule.bounds, current, at, candidate.value)
+        value = candidate.value
+        after, transition = step(bounds_of_part(rule.bounds, candidate.part), current, at, value)
+        if candidate.part == "presence":
+            value = None
+            transition = msgspec.structs.replace(transition, value=None) if transition is not None else None
         if after != current:
-            yield Change(
-                rule, servers[candidate.server_id], candidate.labels, before, after, transition, candidate.value, down
-            )
+            yield Change(rule, servers[candidate.server_id], candidate.labels, before, after, transition, value, down)

@@ -6,6 +6,7 @@ from msgspec import Struct
 
 from chatops_backend.alerts.series_labels import flat_labels
 from chatops_protocol.alert_resources import Bound, Comparison, Kind, Level
+from chatops_protocol.catalog import find_metric
 
 ToldTransition = Literal["fired", "raised", "resolved", "repeat", "escalated"]
 
@@ -122,7 +123,8 @@ def _measured(change: ToldChange) -> str:
     if change.metric is None:
         return ""
     if change.value is None:
-        return f", {change.metric} has no data"
+        back = change.transition == "resolved" and not change.labels and _has_labels(change.metric)
+        return "" if back else f", {change.metric} has no data"
     bound = change.bound
     if bound is None or change.transition == "resolved":
         said = ""
@@ -133,6 +135,12 @@ def _measured(change: ToldChange) -> str:
     window = f"{change.window_s // 60} min" if change.window_s % 3600 else f"{change.window_s // 3600} h"
     how = {"change": "change", "forecast": "forecast"}.get(change.kind, change.aggregate)
     return f", {change.metric} {change.value:.4g}{said} ({how} of {window})"
+
+
+def _has_labels(metric: str) -> bool:
+    """Then an alert without labels says that a server has none of the metric's series."""
+    found = find_metric(metric)
+    return found is not None and bool(found[0].labels)
 
 
 def _title(notice: Notice, over: bool, level: Level) -> str:

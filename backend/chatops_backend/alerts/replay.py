@@ -13,19 +13,26 @@ from chatops_backend.alerts.state_machine import OK, Bounds, SeriesState, Transi
 from chatops_protocol.alert_resources import Bound, Comparison
 
 # How a value stands to the bounds.
-_NONE, _GOOD, _BETWEEN, _WARNING, _CRITICAL = range(5)
+_NONE, _GOOD, _BETWEEN, _WARNING, _CRITICAL, _UNSEEN = range(6)
 
 
-def replay(bounds: Bounds, first: int, step_s: int, values: pl.Series, last: int) -> list[Transition]:
-    """Transitions at the moments ``first, first + step_s, …`` up to `last`. Moments beyond `values` have no value."""
+def replay(
+    bounds: Bounds, first: int, step_s: int, values: pl.Series, last: int, unseen: pl.Series | None = None
+) -> list[Transition]:
+    """Transitions at the moments ``first, first + step_s, …`` up to `last`. Moments beyond `values` have no value; at
+    those that `unseen` (one truth per moment) marks, nobody looks at the series."""
     missing = (last - first) // step_s + 1 - len(values)
-    runs = [(run["len"], run["value"]) for run in standings(bounds, values).rle().to_list()]
-    if missing > 0:
+    stood = standings(bounds, values)
+    if unseen is not None:
+        stood = stood.extend_constant(_NONE, missing).set(unseen, _UNSEEN)
+    runs = [(run["len"], run["value"]) for run in stood.rle().to_list()]
+    if missing > 0 and unseen is None:
         runs.append((missing, _NONE))
     state, place = OK, 0
     transitions: list[Transition] = []
     for length, standing in runs:
-        steps: int | None = 0 if state.status != "ok" or _starts(bounds, standing) else None
+        looked_at = standing != _UNSEEN and (state.status != "ok" or _starts(bounds, standing))
+        steps: int | None = 0 if looked_at else None
         while steps is not None and steps < length:
             value = values[place + steps] if place + steps < len(values) else None
             at = first + (place + steps) * step_s

@@ -5,11 +5,13 @@ import math
 from collections import deque
 from collections.abc import AsyncGenerator
 
+import msgspec
 import polars as pl
 from msgspec import Struct
 
 from chatops_backend.alerts import windows
 from chatops_backend.alerts.history import Labels, Quiet, Source, merged, read_buckets, read_hours
+from chatops_backend.alerts.missing_series import PRESENT, Part, judges_presence
 from chatops_backend.alerts.rule_book import bounds_for
 from chatops_backend.alerts.state_machine import Bounds
 from chatops_backend.alerts.stretches import HOUR_S, pieces, stretches
@@ -45,11 +47,14 @@ class ReplayPlan(Struct, frozen=True):
 
 
 class SeriesValues(Struct, frozen=True):
-    """Values at ``first, first + step_s, …``; after the last of them there is no data."""
+    """Values at ``first, first + step_s, …``; after the last of them there is no data. `unseen`: one truth for each
+    moment up to the plan's last, where nobody would have looked at this series."""
 
     labels: Labels
     first: int
     values: pl.Series
+    part: Part = "whole"
+    unseen: pl.Series | None = None
 
 
 class ServerValues(Struct, frozen=True):
@@ -187,9 +192,28 @@ def _values(
             return [_series_values(plan, server, (), empty, int(before))]
         if plan.bounds.no_data == "fire":
             return [SeriesValues((), plan.first, pl.Series([], dtype=pl.Float64))]
-    return [
+    series = [
         _series_values(plan, server, labels, buckets, int(before) if before is not None else None)
         for labels, buckets in found.items()
+    ]
+    return _with_presence(plan, series) if judges_presence(plan.bounds, plan.threshold.metric) else series
+
+
+def _with_presence(plan: ReplayPlan, series: list[SeriesValues]) -> list[SeriesValues]:
+    """The series, unseen while none of them has a value, and the one without labels that stands for them then."""
+    count = (plan.last - plan.first) // plan.step_s + 1
+    places = [(one.first - plan.first) // plan.step_s for one in series]
+    absent = pl.repeat(value=True, n=count, eager=True)
+    for place, one in zip(places, series, strict=True):
+        rest = absent.slice(place, len(one.values)) & one.values.is_null()
+        absent = pl.concat([absent.head(place), rest, absent.slice(place + len(one.values))])
+    values = pl.select(pl.when(~absent).then(PRESENT)).to_series()
+    return [
+        SeriesValues((), plan.first, values, "presence"),
+        *(
+            msgspec.structs.replace(one, part="single", unseen=absent.slice(place))
+            for place, one in zip(places, series, strict=True)
+        ),
     ]
 
 

@@ -12,8 +12,7 @@ from collections.abc import Sequence
 import msgspec
 import polars as pl
 
-from chatops_backend.alerts.backtest import outcome_of
-from chatops_backend.alerts.replay import replay
+from chatops_backend.alerts.backtest import outcome_of, transitions_of
 from chatops_backend.alerts.replay_values import ReplayPlan, ServerValues, plan_replay, read_values
 from chatops_backend.alerts.state_machine import Bounds
 from chatops_backend.alerts.watched_servers import servers_of
@@ -78,6 +77,8 @@ def _levels(plan: ReplayPlan, values: Sequence[ServerValues], incidents: Sequenc
     for incident in incidents:
         start, end = incident.start.timestamp(), incident.end.timestamp()
         for one in (one for found in values if found.server.id == incident.server_id for one in found.series):
+            if one.part == "presence":
+                continue
             first = max(0, math.ceil((start - one.first) / plan.step_s))
             until = math.floor((end - one.first) / plan.step_s) + 1
             parts.append(one.values.slice(first, max(0, until - first)).drop_nulls())
@@ -117,8 +118,7 @@ def _run(plan: ReplayPlan, values: Sequence[ServerValues], level: float, for_s: 
     seconds = 0.0
     for found in values:
         for one in found.series:
-            transitions = replay(bounds, one.first, plan.step_s, one.values, plan.last)
-            outcome = outcome_of(plan, found.server, one.labels, transitions)
+            outcome = outcome_of(plan, found.server, one.labels, transitions_of(plan, bounds, one))
             firings += outcome.firings
             seconds += outcome.firing_seconds
     return firings, seconds

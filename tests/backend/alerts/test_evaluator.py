@@ -209,3 +209,32 @@ async def test_an_alert_does_not_flap_at_the_turn_of_a_minute(fleet: Fleet) -> N
         await fleet.evaluate(after_minutes=seconds / 60)
     assert fleet.told.kinds() == ["fired"]
     assert [alert["state"] for alert in await fleet.alerts(server_id)] == ["firing"]
+
+
+async def test_where_missing_readings_fire_a_lost_series_is_over_and_a_server_without_any_fires_once(
+    fleet: Fleet,
+) -> None:
+    server_id = await fleet.server()
+    filesystem = (
+        "INSERT INTO metrics.filesystem (time, server_id, mountpoint, device, filesystem_type, used_percent) "
+        "VALUES ($1, $2, $3, 'd', 'ext4', 97.0)"
+    )
+    for mountpoint, minutes in (("/", (0, 5)), ("/data", (0,)), ("/", (1,))):
+        for minute in minutes:
+            await fleet.database.execute(
+                filesystem, fleet.now + timedelta(minutes=minute, seconds=30), server_id, mountpoint
+            )
+    await fleet.rule(
+        server_ids=[server_id], metric="filesystem.used_percent", warning=90.0, window_s=60, no_data="fire"
+    )
+
+    async def states(after_minutes: int) -> dict[str | None, str]:
+        await fleet.evaluate(after_minutes)
+        found = await fleet.alerts(server_id)
+        return {msgspec.json.decode(alert["labels"]).get("mountpoint"): alert["state"] for alert in found}
+
+    assert await states(1) == {"/": "firing", "/data": "firing"}
+    assert await states(2) == {"/": "firing", "/data": "resolved"}
+    lost = {"/": "firing", "/data": "resolved", None: "firing"}
+    assert [await states(minute) for minute in (3, 4)] == [lost, lost]
+    assert await states(6) == {"/": "firing", "/data": "resolved", None: "resolved"}

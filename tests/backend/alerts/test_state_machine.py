@@ -81,6 +81,21 @@ def test_a_replay_goes_on_without_data_to_the_end_of_its_range(
     assert replay(bounds, START, STEP_S, frame, START + (len(whole) - 1) * STEP_S) == stepped
 
 
+@given(all_bounds(), st.lists(st.tuples(st.one_of(st.none(), numbers), st.booleans()), max_size=80), st.integers(0, 9))
+@settings(max_examples=200, deadline=None)
+def test_a_replay_passes_over_the_moments_at_which_nobody_looks(
+    bounds: Bounds, series: list[tuple[float | None, bool]], after: int
+) -> None:
+    state, stepped = OK, []
+    for number, (value, unseen) in enumerate([*series, *[(None, False)] * after]):
+        if not unseen:
+            state, transition = step(bounds, state, START + number * STEP_S, value)
+            stepped += [transition] if transition is not None else []
+    frame = pl.Series([value for value, _ in series], dtype=pl.Float64)
+    mask = pl.Series([*(unseen for _, unseen in series), *[False] * after], dtype=pl.Boolean)
+    assert replay(bounds, START, STEP_S, frame, START + (len(mask) - 1) * STEP_S, mask) == stepped
+
+
 @given(all_bounds(), values)
 @settings(deadline=None)
 def test_an_alert_never_fires_twice_without_a_resolve_between(bounds: Bounds, series: list[float | None]) -> None:
