@@ -9,6 +9,8 @@ from email import message_from_bytes
 from email.message import Message
 from typing import Any
 
+DIES = 0
+
 
 @dataclass
 class Request:
@@ -27,7 +29,8 @@ class Request:
 
 @dataclass
 class HttpSink:
-    """`answer` gets each request and returns the status, with headers if it likes; None: never answers."""
+    """`answer` gets each request and returns the status, with headers if it likes; None: never answers; `DIES`: takes
+    the request, and the connection ends without an answer."""
 
     port: int = 0
     requests: list[Request] = field(default_factory=list)
@@ -49,6 +52,9 @@ class HttpSink:
             answer = self.answer(request)
             if answer is None:
                 await asyncio.Event().wait()
+                return
+            if answer == DIES:
+                self.taken.append(request)
                 return
             status, more = answer if isinstance(answer, tuple) else (answer, {})
             if 200 <= status < 300:
