@@ -94,7 +94,7 @@ def consequence(do: str, key: ApiKey, keys: Sequence[ApiKey], server_name: str, 
         f"This deactivates {which} for good. An agent that uses it is disconnected at once and cannot report; "
         "its readings wait on its disk until it is given another key."
     )
-    return text if others else f"{text} It is the only key that works: “{server_name}” goes offline."
+    return text if others else f"{text} It is the only key that works: no agent can report as “{server_name}” then."
 
 
 async def carry_out(session: Session, do: str, key_id: int) -> str:
