@@ -31,6 +31,12 @@ from chatops_backend.alerts.replays import Replays
 from chatops_backend.alerts.transports.sender import create_sender
 from chatops_backend.audit import routes as audit_routes
 from chatops_backend.audit.actor import provide_actor
+from chatops_backend.commands import routes as command_routes
+from chatops_backend.commands.changes import CommandChanges
+from chatops_backend.commands.courier import Courier
+from chatops_backend.commands.orders import Orders
+from chatops_backend.commands.signing import OrderSigner
+from chatops_backend.control.channel import AgentChannel
 from chatops_backend.database.interface import Database
 from chatops_backend.database.job_runner import JobRunner
 from chatops_backend.ingest import routes as ingest_routes
@@ -44,10 +50,11 @@ from chatops_backend.live.hub import Hub
 from chatops_backend.metrics import routes as metrics_routes
 from chatops_backend.metrics.reader import MetricReader
 from chatops_backend.problems import exception_handlers
+from chatops_backend.processes import routes as process_routes
 from chatops_backend.servers import routes as server_routes
 from chatops_backend.servers.agent_keys import STATE_KEY as KEY_REVOCATIONS
 from chatops_backend.servers.agent_keys import KeyRevocations
-from chatops_backend.settings import Settings
+from chatops_backend.settings import Settings, load_or_create_secret_key
 from chatops_protocol import __version__
 
 log = logging.getLogger(__name__)
@@ -68,8 +75,13 @@ def create_app(
         board.publish(frames)
 
     writer = Writer(database, publish)
-    gateway = Gateway(database, writer, revocations)
+    channel, changes = AgentChannel(), CommandChanges()
+    signer = OrderSigner(load_or_create_secret_key(settings))
+    orders = Orders(database, signer, changes)
+    courier = Courier(database, channel, orders, changes)
+    gateway = Gateway(database, writer, revocations, control=channel, command_key=signer.public_key)
     tasks = {"writer": writer.run, "key watch": gateway.watch_keys, "fleet board": board.run}
+    tasks |= {"courier": courier.run, "recorder": courier.recorder.run}
     if not database.runs_policies:
         tasks["job runner"] = JobRunner(database).run
     alerts_board, sender, wake = AlertsBoard(database), create_sender(settings), asyncio.Event()
@@ -101,6 +113,8 @@ def create_app(
                     *live_routes.route_handlers,
                     *ingest_routes.route_handlers,
                     *agent_wheel_routes.route_handlers,
+                    *command_routes.route_handlers,
+                    *process_routes.route_handlers,
                     *audit_routes.route_handlers,
                 ],
             ),
@@ -118,6 +132,9 @@ def create_app(
             "sender": _provide(sender),
             "replays": _provide(Replays(database)),
             "alerts_board": _provide(alerts_board),
+            "channel": _provide(channel),
+            "orders": _provide(orders),
+            "command_changes": _provide(changes),
         },
         state=State({ACCOUNTS: accounts, KEY_REVOCATIONS: revocations}),
         guards=[require_access],

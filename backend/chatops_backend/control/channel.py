@@ -8,7 +8,7 @@ which signs and stores them; their news goes to the listener that `listen_for_or
 import asyncio
 import contextlib
 from collections import defaultdict
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from itertools import count
 from typing import Protocol
 
@@ -119,7 +119,9 @@ class AgentChannel:
                 return part
         raise _no_answer("The agent gave an empty answer; look at its log on the host.")
 
-    async def ask_for_parts(self, server_id: int, question: Question, within_s: float = 10.0) -> AsyncIterator[Answer]:
+    async def ask_for_parts(
+        self, server_id: int, question: Question, within_s: float = 10.0
+    ) -> AsyncGenerator[Answer, None]:
         """Answers as they come, the first within `within_s`. Close the iterator to have no more."""
         connection = self.connected(server_id)
         if connection is None:

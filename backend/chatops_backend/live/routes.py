@@ -42,7 +42,7 @@ async def server_socket(
     database: NamedDependency[Database],
     accounts: NamedDependency[AccountService],
 ) -> None:
-    with _database_needed():
+    with database_needed():
         known = server_id <= MAX_SERVER_ID and await load_queries("metrics").server_exists(
             database, server_id=server_id
         )
@@ -51,7 +51,7 @@ async def server_socket(
     watcher = hub.watch(server_id)
     try:
         with open_sockets.labels("metrics").track_inprogress():
-            await serve_while_session_lives(socket, accounts, _push(socket, watcher.messages()))
+            await serve_while_session_lives(socket, accounts, push(socket, watcher.messages()))
     finally:
         hub.unwatch(server_id, watcher)
 
@@ -60,17 +60,17 @@ async def server_socket(
 async def fleet_socket(
     socket: Socket, board: NamedDependency[FleetBoard], accounts: NamedDependency[AccountService]
 ) -> None:
-    with _database_needed():
+    with database_needed():
         watcher = await board.watch()
     try:
         with open_sockets.labels("fleet").track_inprogress():
-            await serve_while_session_lives(socket, accounts, _push(socket, watcher.messages()))
+            await serve_while_session_lives(socket, accounts, push(socket, watcher.messages()))
     finally:
         board.unwatch(watcher)
 
 
 @contextlib.contextmanager
-def _database_needed() -> Iterator[None]:
+def database_needed() -> Iterator[None]:
     try:
         yield
     except DatabaseUnavailableError:
@@ -81,16 +81,16 @@ def _database_needed() -> Iterator[None]:
 async def alerts_socket(
     socket: Socket, alerts_board: NamedDependency[AlertsBoard], accounts: NamedDependency[AccountService]
 ) -> None:
-    with _database_needed():
+    with database_needed():
         watcher = await alerts_board.watch()
     try:
         with open_sockets.labels("alerts").track_inprogress():
-            await serve_while_session_lives(socket, accounts, _push(socket, watcher.messages()))
+            await serve_while_session_lives(socket, accounts, push(socket, watcher.messages()))
     finally:
         alerts_board.unwatch(watcher)
 
 
-async def _push(socket: Socket, messages: AsyncIterator[bytes]) -> None:
+async def push(socket: Socket, messages: AsyncIterator[bytes]) -> None:
     """Send until the reader leaves or stops reading. What it sends is not looked at, but noticed when it ends."""
     receiving = asyncio.create_task(_until_disconnected(socket))
     sending = asyncio.create_task(_send_all(socket, messages))

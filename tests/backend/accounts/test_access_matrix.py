@@ -83,11 +83,20 @@ ACCESS = {
     "DELETE /api/v1/alerts/silences/{silence_id:int}": "operator",
     "GET /api/v1/audit": "admin",
     "GET /api/v1/audit/verify": "admin",
+    "POST /api/v1/commands/{server_id:int}": "operator",
+    "POST /api/v1/commands": "operator",
+    "GET /api/v1/commands": "viewer",
+    "GET /api/v1/commands/{command_id:int}": "viewer",
+    "POST /api/v1/commands/{command_id:int}/cancel": "operator",
+    "POST /api/v1/commands/groups/{group_id:int}/cancel": "operator",
+    "GET /api/v1/processes/{server_id:int}": "viewer",
+    "POST /api/v1/processes/{server_id:int}/{pid:int}/signal": "operator",
     "GET /api/v1/agent/wheel": "anyone",
     "GET /api/v1/agent/wheel/{filename:str}": "anyone",
     "WEBSOCKET /api/v1/ws/metrics/{server_id:int}": "viewer",
     "WEBSOCKET /api/v1/ws/fleet": "viewer",
     "WEBSOCKET /api/v1/ws/alerts": "viewer",
+    "WEBSOCKET /api/v1/ws/commands/{command_id:int}": "viewer",
     "WEBSOCKET /api/v1/agents/ws": "agent",
     "GET /health": "anyone",
     "GET /ready": "anyone",
@@ -100,7 +109,7 @@ SOCKETS = [route.split()[1] for route, access in ACCESS.items() if route.startsw
 # An id that nothing has: what is let in finds nothing and does no harm.
 FILLED = {
     f"{{{name}:int}}"
-    for name in ("user_id", "server_id", "key_id", "alert_id", "threshold_id", "channel_id", "silence_id")
+    for name in ("user_id", "server_id", "key_id", "alert_id", "threshold_id", "channel_id", "silence_id", "command_id", "group_id", "pid")
 }
 
 

@@ -40,6 +40,14 @@ class World:
     async def server(self) -> int:
         return await self.database.fetchval("INSERT INTO chatops.servers (name) VALUES ($1) RETURNING id", fresh())
 
+    async def command(self) -> int:
+        body = {"server_ids": [await self.server()], "argv": ["true"]}
+        return (await self.person.api.post("/commands", json=body)).json()["commands"][0]["id"]
+
+    async def group(self) -> int:
+        body = {"server_ids": [await self.server()], "argv": ["true"]}
+        return (await self.person.api.post("/commands", json=body)).json()["id"]
+
     async def user(self) -> int:
         return await self.database.fetchval(
             "INSERT INTO chatops.users (username, password_hash, role) VALUES ($1, '', 'viewer') RETURNING id", fresh()
@@ -80,12 +88,14 @@ async def no_body(_: World) -> Any:
 
 @dataclass
 class Recipe:
-    """`action` is what is recorded; `maker` names the method of `World` whose id goes into the path."""
+    """`action` is what is recorded; `maker` names the method of `World` whose id goes into the path. `makes`: the entry
+    is about what the request made, and not about what its path names."""
 
     action: str
     maker: str | None = None
     body: Body = field(default=no_body)
     result: str = "ok"
+    makes: bool = False
 
 
 def given(**body: Any) -> Body:
@@ -105,6 +115,10 @@ async def own_log_in(world: World) -> Any:
 
 async def key_of_a_server(world: World) -> Any:
     return {"server_id": await world.server(), "name": "agent"}
+
+
+async def command_on_a_server(world: World) -> Any:
+    return {"server_ids": [await world.server()], "command": "true"}
 
 
 async def silence_of_a_server(world: World) -> Any:
@@ -144,6 +158,13 @@ RECIPES: dict[str, Recipe] = {
     "POST /alerts/silences": Recipe("silence.create", body=silence_of_a_server),
     "PUT /alerts/silences/{silence_id:int}": Recipe("silence.update", "silence", silence_of_a_server),
     "DELETE /alerts/silences/{silence_id:int}": Recipe("silence.delete", "silence"),
+    "POST /commands": Recipe("command.run", body=command_on_a_server, result="intended"),
+    "POST /commands/{server_id:int}": Recipe("command.run", "server", given(argv=["true"]), "intended", makes=True),
+    "POST /commands/{command_id:int}/cancel": Recipe("command.cancel", "command"),
+    "POST /commands/groups/{group_id:int}/cancel": Recipe("command.cancel", "group"),
+    "POST /processes/{server_id:int}/{pid:int}/signal": Recipe(
+        "process.signal", "server", given(signal="TERM", started_at=1.5), "intended", makes=True
+    ),
 }
 CHANGES_NOTHING = {
     "POST /auth/refresh": "the session goes on as it was; a token used twice is recorded",
@@ -183,6 +204,7 @@ async def prepared(world: World, route: str) -> tuple[Callable[[], Awaitable[htt
     made = str(await getattr(world, recipe.maker)()) if recipe.maker is not None else None
     if made is not None:
         path = path[: path.index("{")] + made + path[path.index("}") + 1 :]
+    path = path.replace("{pid:int}", "4711")
     body = await recipe.body(world)
     return lambda: world.person.api.request(method, path, **({} if body is None else {"json": body})), made
 
@@ -204,7 +226,7 @@ async def test_a_change_is_recorded_with_who_made_it_and_without_its_secrets(wor
     assert (row["user_id"], row["address"]) == (world.person.id, "127.0.0.1")
     assert row["session_id"] is not None
     assert row["target_id"] is not None
-    assert made in (None, row["target_id"])
+    assert recipe.makes or made in (None, row["target_id"])
     assert CANARY not in json.dumps([dict(row) for row in rows], default=str)
     assert (await verify(world.database)).valid
 
@@ -236,5 +258,7 @@ async def everything(database: Database) -> dict[str, Any]:
         "channels",
         "silences",
         "alert_events",
+        "commands",
+        "command_groups",
     )
     return {table: await database.fetch(f"SELECT * FROM chatops.{table} ORDER BY 1, 2") for table in tables}
