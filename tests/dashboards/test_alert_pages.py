@@ -376,3 +376,12 @@ def test_the_sentence_of_a_backtest_counts_what_happened() -> None:
 @pytest.mark.parametrize("url", ["", "javascript:alert(1)", "data:text/html,x", "//elsewhere"])
 def test_only_a_web_address_becomes_the_link_to_a_runbook(url: str) -> None:
     assert detail.runbook_link(url) == []
+
+
+@pytest.mark.parametrize("path", [*PATHS, "/users", "/"])
+async def test_no_page_uses_an_id_twice(
+    app: Quart, dashboard_settings: DashboardSettings, session: Session, path: str
+) -> None:
+    page = await show(app, dashboard_settings, session, path)
+    found = [str(component.id) for component in page._traverse() if getattr(component, "id", None) is not None]
+    assert sorted(found) == sorted(set(found))

@@ -49,7 +49,7 @@ async def layout(context: PageContext) -> Any:
             )
             if may_act
             else None,
-            confirm_dialogue("silences-end", "End silence", "", "End now") if may_act else None,
+            confirm_dialogue("silences-ending", "End silence", "", "End now") if may_act else None,
             dcc.Store(id="silences-asked"),
             dcc.Store(id="live-view", data={"kind": "idle"}),
         ]
@@ -168,14 +168,14 @@ def register(app: Dash, views: LiveViews, settings: DashboardSettings) -> None:
     silence_form.register(app, silence_table)
 
     @app.callback(
-        Output("silences-end", "opened"),
-        Output("silences-end-consequence", "children"),
-        Output("silences-end-confirm", "children"),
-        Output("silences-end-message", "children"),
+        Output("silences-ending", "opened"),
+        Output("silences-ending-consequence", "children"),
+        Output("silences-ending-confirm", "children"),
+        Output("silences-ending-message", "children"),
         Output("silences-asked", "data"),
         Output("silences-message", "children", allow_duplicate=True),
         Input({"type": "silence-end", "silence": ALL}, "n_clicks"),
-        Input("silences-end-cancel", "n_clicks"),
+        Input("silences-ending-cancel", "n_clicks"),
         prevent_initial_call=True,
     )
     async def ask(_clicks: list[int | None], _cancel: int | None) -> Any:
@@ -200,12 +200,12 @@ def register(app: Dash, views: LiveViews, settings: DashboardSettings) -> None:
 
     @app.callback(
         Output("silences-table", "children", allow_duplicate=True),
-        Output("silences-end", "opened", allow_duplicate=True),
-        Output("silences-end-message", "children", allow_duplicate=True),
+        Output("silences-ending", "opened", allow_duplicate=True),
+        Output("silences-ending-message", "children", allow_duplicate=True),
         Output("silences-message", "children", allow_duplicate=True),
-        Input("silences-end-confirm", "n_clicks"),
+        Input("silences-ending-confirm", "n_clicks"),
         State("silences-asked", "data"),
-        running=[(Output("silences-end-confirm", "loading"), True, False)],
+        running=[(Output("silences-ending-confirm", "loading"), True, False)],
         prevent_initial_call=True,
     )
     async def end(clicks: int | None, silence_id: int | None) -> Any:
