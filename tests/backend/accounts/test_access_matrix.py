@@ -109,7 +109,18 @@ SOCKETS = [route.split()[1] for route, access in ACCESS.items() if route.startsw
 # An id that nothing has: what is let in finds nothing and does no harm.
 FILLED = {
     f"{{{name}:int}}"
-    for name in ("user_id", "server_id", "key_id", "alert_id", "threshold_id", "channel_id", "silence_id", "command_id", "group_id", "pid")
+    for name in (
+        "user_id",
+        "server_id",
+        "key_id",
+        "alert_id",
+        "threshold_id",
+        "channel_id",
+        "silence_id",
+        "command_id",
+        "group_id",
+        "pid",
+    )
 }
 
 
