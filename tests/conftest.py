@@ -39,6 +39,18 @@ def free_port() -> int:
         return port
 
 
+def _has_ipv6() -> bool:
+    try:
+        with socket.socket(socket.AF_INET6) as probe:
+            probe.bind(("::1", 0))
+    except OSError:
+        return False
+    return True
+
+
+needs_ipv6 = pytest.mark.skipif(not _has_ipv6(), reason="this machine has no IPv6 address")
+
+
 def settings_for(data_dir: Path, database_url: str | None) -> Settings:
     return Settings(
         data_dir=data_dir,

@@ -64,7 +64,13 @@ class Settings:
         """Origins whose pages may open WebSockets: the configured ones, else the dashboard's own."""
         if self.allowed_origins:
             return self.allowed_origins
-        return tuple(f"http://{host}:{self.dashboard_port}" for host in ("127.0.0.1", "localhost", self.host))
+        return tuple(address_of(host, self.dashboard_port) for host in ("127.0.0.1", "localhost", self.host))
+
+
+def address_of(host: str, port: int) -> str:
+    """Where this machine reaches what listens on `host`."""
+    reachable = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - compared, not bound
+    return f"http://[{reachable}]:{port}" if ":" in reachable else f"http://{reachable}:{port}"
 
 
 def load_or_create_secret_key(settings: Settings) -> str:

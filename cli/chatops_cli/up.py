@@ -22,7 +22,13 @@ from chatops_backend.database.interface import DatabaseError
 from chatops_backend.database.migrations import migrate
 from chatops_backend.database.open import open_database
 from chatops_backend.servers.local_server import ensure_local_server
-from chatops_backend.settings import Settings, SettingsError, load_or_create_secret_key, prepare_data_dir
+from chatops_backend.settings import (
+    Settings,
+    SettingsError,
+    address_of,
+    load_or_create_secret_key,
+    prepare_data_dir,
+)
 
 START_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 7.0
@@ -85,8 +91,8 @@ class _Supervisor:
         prepare_data_dir(settings.data_dir)
         for port, name in ((settings.port, "CHATOPS_PORT"), (settings.dashboard_port, "CHATOPS_DASHBOARD_PORT")):
             _require_free(settings.host, port, name)
-        api = f"http://{_reachable(settings.host)}:{settings.port}"
-        dashboard = f"http://{_reachable(settings.host)}:{settings.dashboard_port}"
+        api = address_of(settings.host, settings.port)
+        dashboard = address_of(settings.host, settings.dashboard_port)
         secret = load_or_create_secret_key(settings)
         say("opening the database (the first start installs and creates it, which takes a moment)")
         async with open_database(settings) as database:
@@ -216,15 +222,12 @@ async def _answers(client: httpx.AsyncClient, url: str) -> bool:
 
 
 def _require_free(host: str, port: int, setting: str) -> None:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        with socket.socket(family) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind((host, port))
-        except OSError as error:
-            raise SettingsError(
-                f"port {port} of {host} cannot be used ({error.strerror}); stop what uses it, or set {setting}"
-            ) from error
-
-
-def _reachable(host: str) -> str:
-    return "127.0.0.1" if host in ("0.0.0.0", "::") else host  # noqa: S104 - compared, not bound
+    except OSError as error:
+        raise SettingsError(
+            f"port {port} of {host} cannot be used ({error.strerror}); stop what uses it, or set {setting}"
+        ) from error

@@ -5,7 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from chatops_backend.settings import Settings, SettingsError, load_or_create_secret_key, prepare_data_dir
+from chatops_backend.settings import (
+    Settings,
+    SettingsError,
+    address_of,
+    load_or_create_secret_key,
+    prepare_data_dir,
+)
 
 
 @pytest.mark.parametrize("name", ["CHATOPS_SECRET_KEY", "CHATOPS_DASHBOARD_SECRET"])
@@ -36,6 +42,25 @@ def test_the_generated_secret_is_kept_and_private(tmp_path: Path) -> None:
 def test_a_port_that_is_none_is_named(port: str) -> None:
     with pytest.raises(SettingsError, match="CHATOPS_PORT"):
         Settings.from_environment({"CHATOPS_PORT": port})
+
+
+@pytest.mark.parametrize(
+    ("host", "address"),
+    [
+        ("127.0.0.1", "http://127.0.0.1:8000"),
+        ("0.0.0.0", "http://127.0.0.1:8000"),
+        ("chatops.example", "http://chatops.example:8000"),
+        ("::1", "http://[::1]:8000"),
+        ("::", "http://[::1]:8000"),
+        ("2001:db8::7", "http://[2001:db8::7]:8000"),
+    ],
+)
+def test_an_address_can_be_opened_whatever_the_host(host: str, address: str) -> None:
+    assert address_of(host, 8000) == address
+
+
+def test_the_dashboard_of_an_ipv6_host_may_open_sockets(tmp_path: Path) -> None:
+    assert "http://[::1]:8050" in Settings(data_dir=tmp_path, host="::1").origins
 
 
 def test_a_secret_may_come_from_a_file(tmp_path: Path) -> None:

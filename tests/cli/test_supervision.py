@@ -1,19 +1,40 @@
 """How `chatops up` treats the processes it started, tried on small ones of Python."""
 
 import asyncio
+import socket
 import sys
 from pathlib import Path
 
 import pytest
 
-from chatops_backend.settings import Settings
-from chatops_cli.up import _Part, _relay, _Supervisor
+from chatops_backend.settings import Settings, SettingsError
+from chatops_cli.up import _Part, _relay, _require_free, _Supervisor
 
 pytestmark = pytest.mark.anyio
 
 
 def part(name: str, program: str) -> _Part:
     return _Part(name, [sys.executable, "-c", program], {})
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "0.0.0.0", "::1", "::"])
+async def test_a_port_is_free_or_not_whatever_the_kind_of_address(host: str) -> None:
+    family, _, _, _, address = socket.getaddrinfo(host, 0, type=socket.SOCK_STREAM)[0]
+    with socket.socket(family) as taken:
+        try:
+            taken.bind(address)
+        except OSError:
+            pytest.skip(f"this machine has no {host}")
+        port: int = taken.getsockname()[1]
+        taken.listen()
+        with pytest.raises(SettingsError, match=f"port {port} of {host} .*set CHATOPS_PORT"):
+            _require_free(host, port, "CHATOPS_PORT")
+    _require_free(host, port, "CHATOPS_PORT")
+
+
+async def test_a_host_that_nobody_knows_is_one_clear_line() -> None:
+    with pytest.raises(SettingsError, match=r"nowhere\.invalid"):
+        _require_free("nowhere.invalid", 8000, "CHATOPS_PORT")
 
 
 async def test_a_part_whose_line_is_too_long_does_not_stand_still(capfd: pytest.CaptureFixture[str]) -> None:

@@ -13,6 +13,7 @@ import psutil
 import pytest
 
 from chatops_backend.settings import Settings
+from tests.conftest import needs_ipv6
 from tests.stack import Program, environment
 
 pytestmark = [pytest.mark.anyio, pytest.mark.faults]
@@ -85,6 +86,19 @@ async def test_backend_and_dashboard_share_a_secret_of_this_start_that_nobody_el
         assert given["dashboard"] == given["server"]
         for name in ["agent"] + ([] if up.settings.database_url else ["db"]):
             assert up.part(name).environ().get("CHATOPS_DASHBOARD_SECRET") in (None, "")
+    finally:
+        assert up.program.stop() == 0, up.text
+
+
+@needs_ipv6
+async def test_it_runs_on_an_ipv6_address(new_settings) -> None:
+    settings = replace(await new_settings(), host="::1")
+    up = Up(settings)
+    try:
+        up.wait_for(rf"^ready: dashboard http://\[::1\]:{settings.dashboard_port} +api http://\[::1\]:{settings.port}$")
+        up.wait_for("agent: .*connected")
+        page = httpx.get(f"http://[::1]:{settings.dashboard_port}/login", trust_env=False, timeout=10)
+        assert page.status_code == 200
     finally:
         assert up.program.stop() == 0, up.text
 

@@ -17,7 +17,7 @@ from msgspec import Struct
 from chatops_backend.database.embedded_process import socket_path
 from chatops_backend.database.interface import DatabaseError
 from chatops_backend.database.open import open_database
-from chatops_backend.settings import Settings
+from chatops_backend.settings import Settings, address_of
 
 ANSWER_WITHIN_S = 5.0
 CLOCK_MAY_DIFFER_S = 5.0
@@ -102,18 +102,18 @@ async def check_database(settings: Settings) -> Finding:
 
 def check_port(settings: Settings, name: str, port: int, path: str) -> Finding:
     """Free, or used by ChatOps itself."""
-    host = "127.0.0.1" if settings.host in ("0.0.0.0", "::") else settings.host  # noqa: S104 - compared, not bound
-    where = f"{host}:{port}"
-    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+    address = address_of(settings.host, port)
+    where = address.removeprefix("http://")
+    with socket.socket(socket.AF_INET6 if ":" in settings.host else socket.AF_INET) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind((host, port))
+            probe.bind((settings.host, port))
         except OSError as error:
             reason = error.strerror
         else:
             return Finding("ok", name, f"{where} is free")
     try:
-        if httpx.get(f"http://{where}{path}", timeout=ANSWER_WITHIN_S, trust_env=False).status_code == 200:
+        if httpx.get(f"{address}{path}", timeout=ANSWER_WITHIN_S, trust_env=False).status_code == 200:
             return Finding("ok", name, f"{where} answers")
     except httpx.HTTPError:
         pass

@@ -10,7 +10,7 @@ from chatops_backend.database.interface import Database, Transaction
 from chatops_backend.database.queries import load_queries
 from chatops_backend.problems import ProblemError
 from chatops_backend.servers import inventory
-from chatops_backend.settings import Settings
+from chatops_backend.settings import Settings, address_of
 from chatops_backend.terminal import print_table, with_database
 from chatops_protocol.resources import CreateApiKeyRequest, WriteServerRequest
 
@@ -111,7 +111,7 @@ def _show(made: str, key_only: bool, introduction: str) -> None:
         click.echo(made)
         return
     settings = Settings.from_environment()
-    address = settings.api_url or f"http://{settings.host}:{settings.port}"
+    address = settings.api_url or address_of(settings.host, settings.port)
     click.echo(
         f"{introduction}\n"
         f"  python3 -m venv chatops && chatops/bin/pip install {address}{_wheel_path()}\n"

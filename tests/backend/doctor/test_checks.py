@@ -20,6 +20,7 @@ from chatops_backend.doctor.checks import (
     check_port,
 )
 from chatops_backend.settings import Settings
+from tests.conftest import needs_ipv6
 
 
 @pytest.fixture
@@ -41,6 +42,24 @@ def test_a_port_of_a_stranger_fails_and_names_the_setting(here: Settings) -> Non
     assert found.state == "fail"
     assert "CHATOPS_DASHBOARD_PORT" in found.advice
     assert check_port(here, "Dashboard", port, "/ready").state == "ok"
+
+
+@needs_ipv6
+def test_a_port_of_an_ipv6_host_that_answers_is_ours(here: Settings) -> None:
+    class Ready(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response_only(200)
+            self.end_headers()
+
+    class Ipv6Server(HTTPServer):
+        address_family = socket.AF_INET6
+
+    with Ipv6Server(("::1", 0), Ready) as server:
+        thread = threading.Thread(target=server.handle_request)
+        thread.start()
+        found = check_port(replace(here, host="::1"), "Backend", server.server_port, "/ready")
+        thread.join()
+    assert (found.state, found.detail) == ("ok", f"[::1]:{server.server_port} answers")
 
 
 def test_a_data_directory_open_to_others_is_warned_of(here: Settings) -> None:
