@@ -111,6 +111,15 @@ def test_rates_are_drawn_in_the_unit_of_the_largest_in_the_window() -> None:
     assert chart_scale(disk, {}, Peaks(disk, {}).largest()).suffix == " B/s"
 
 
+def test_a_chart_without_readings_says_so_instead_of_naming_times() -> None:
+    memory = next(chart for chart in CHARTS if chart.name == "memory")
+    empty = live_figure(memory, {}, chart_scale(memory, {}), None, UTC, "none yet")["layout"]
+    assert [note["text"] for note in empty["annotations"]] == ["none yet"]
+    assert (empty["xaxis"]["showticklabels"], empty["yaxis"]["showticklabels"]) == (False, False)
+    some = live_figure(CPU, {"host.cpu_percent": series([1.0])}, chart_scale(CPU, {}), 100, UTC, "none yet")["layout"]
+    assert "annotations" not in some
+
+
 def test_history_has_a_band_per_unbroken_run() -> None:
     figure = history_figure(answer(series([1.0, 2.0, None, 4.0, 5.0])), START, START + timedelta(minutes=1), UTC)
     assert len(bands(figure)) == 2

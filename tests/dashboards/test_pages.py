@@ -135,6 +135,31 @@ async def test_an_axis_that_is_outgrown_is_drawn_in_another_unit(
     assert suffixes()[:2] == [" MB/s", " GB/s"]
 
 
+async def test_interfaces_that_come_later_can_be_chosen_and_one_is(
+    session: Session, backend: Backend, push: Recorder
+) -> None:
+    server_id, key = backend.add_server(f"unplugged {time.time()}")
+    assert "network-chart" in ids_of(await network.content(session, server_id, {}, UTC))
+    watching = asyncio.create_task(network.stream(session, {"server_id": server_id, "interface": None}, UTC, push))
+    reporter = await asyncio.to_thread(Reporter, backend.agents_url, key)
+    async with asyncio.timeout(20):
+        while not push.values("network-interface", "value"):
+            await asyncio.to_thread(reporter.report, [(time.time(), readings(1.0))])
+    watching.cancel()
+    await asyncio.gather(watching, return_exceptions=True)
+    await asyncio.to_thread(reporter.close)
+    assert push.values("network-interface", "value") == ["eth0"]
+    assert push.values("network-interface", "data") == [["eth0"]]
+
+
+def test_the_first_interface_shown_is_one_to_the_outside() -> None:
+    rows = [{"interface": "lo", "receive_bytes_per_second": 9e9}, {"interface": "eth0"}, {"interface": "eth1"}]
+    rows[2]["receive_bytes_per_second"] = 5.0
+    assert network.busiest(rows) == "eth1"
+    assert network.busiest(rows[:1]) == "lo"
+    assert network.busiest([]) is None
+
+
 async def test_every_tab_shows_what_was_reported(session: Session, reported: Reported) -> None:
     server_id = reported.server_id
     assert "/dev/vda1" in text_of(await filesystems.content(session, server_id, {}, UTC))

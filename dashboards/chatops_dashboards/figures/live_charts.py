@@ -9,11 +9,12 @@ from typing import Any
 
 from chatops_dashboards.figures.frame import layout, y_axis
 from chatops_dashboards.moments import from_unix, on_axis
-from chatops_dashboards.theme import metric_colour
+from chatops_dashboards.theme import SLATE, metric_colour
 from chatops_dashboards.units import Scale, scale_for
 from chatops_protocol.resources import Series
 
 WINDOW_S = 900.0
+NO_READINGS = "No readings in the last 15 minutes"
 CHART_HEIGHT = 210
 # A reading this many intervals late leaves a gap in the line.
 GAP_INTERVALS = 3.0
@@ -128,9 +129,18 @@ class Peaks:
 
 
 def live_figure(
-    chart: LiveChart, history: Mapping[str, Series | None], scale: Scale, top: float | None, zone: tzinfo
+    chart: LiveChart,
+    history: Mapping[str, Series | None],
+    scale: Scale,
+    top: float | None,
+    zone: tzinfo,
+    when_empty: str = "",
 ) -> dict[str, Any]:
-    """The chart filled with `history` (by metric). Missing readings are None and break the line."""
+    """The chart filled with `history` (by metric). Missing readings are None and break the line.
+
+    Without any reading its axes have nothing to say and `when_empty` is written instead; it must be drawn anew when
+    the first one arrives.
+    """
     traces = []
     for index, line in enumerate(chart.lines):
         series = history.get(line.metric)
@@ -152,7 +162,24 @@ def live_figure(
         {"dtickrange": [None, 59_999], "value": "%H:%M:%S"},
         {"dtickrange": [59_999, None], "value": "%H:%M"},
     ]
+    if not has_readings(history):
+        frame["xaxis"]["showticklabels"] = False
+        frame["yaxis"]["showticklabels"] = top is not None
+        frame["annotations"] = [
+            {"text": when_empty, "showarrow": False, "font": {"color": SLATE, "size": 14}}
+            | {"xref": "paper", "yref": "paper", "x": 0.5, "y": 0.5}
+        ]
     return {"data": traces, "layout": frame}
+
+
+def has_readings(history: Mapping[str, Series | None]) -> bool:
+    return any(series.time for series in history.values() if series is not None)
+
+
+def first_of(history: Mapping[str, Series | None], collected_at: float, now: float) -> bool:
+    """Whether a reading is the first within the window of a chart that was drawn empty: it is drawn anew with it. A
+    backlog's readings from before the window are none."""
+    return not has_readings(history) and collected_at > now - WINDOW_S
 
 
 def extension(

@@ -71,7 +71,9 @@ def panel(
                     html.Div([html.H2(metric), html.Span(description, className="dim small")]),
                     html.Span(
                         describe(answer), className="dim small", title="Average line; the band is minimum to maximum"
-                    ),
+                    )
+                    if has_data
+                    else None,
                 ],
                 className="panel-head wrap",
             ),

@@ -1,6 +1,7 @@
 """The live tab: charts that grow by push over a bounded window, filled first with the last minutes of history."""
 
 import asyncio
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import aclosing
 from datetime import UTC, datetime, timedelta, tzinfo
@@ -20,11 +21,13 @@ from chatops_dashboards.figures.frame import GRAPH_CONFIG
 from chatops_dashboards.figures.live_charts import (
     CHART_HEIGHT,
     CHARTS,
+    NO_READINGS,
     WINDOW_S,
     LiveChart,
     Peaks,
     chart_scale,
     extension,
+    first_of,
     interval_of,
     live_figure,
 )
@@ -134,7 +137,7 @@ async def _stream_until_outdated(session: Session, server_id: int, fleet: FleetH
         top = chart.top
         if chart.sized_by and (total := size.get(chart.sized_by)):
             top = total / scale.divisor
-        figure = live_figure(chart, history, scale, top, zone)
+        figure = live_figure(chart, history, scale, top, zone, NO_READINGS)
         spans = spans_of_metrics(alerts, [line.metric for line in chart.lines])
         growing[chart.name] = add_strip(figure, spans, now - timedelta(seconds=WINDOW_S), now, zone)
         push(f"live-chart-{chart.name}", figure=figure)
@@ -170,7 +173,7 @@ async def _stream_until_outdated(session: Session, server_id: int, fleet: FleetH
                 continue
             for chart in CHARTS:
                 peaks[chart.name].add(samples.collected_at, samples.measurements.get("host") or {})
-            if scales_now() != scales:
+            if first_of(history, samples.collected_at, time.time()) or scales_now() != scales:
                 return
             push_samples(samples, scales, previous, interval, zone, push, growing)
             previous, newest, told = samples.collected_at, from_unix(samples.collected_at), "online"

@@ -1,6 +1,8 @@
 """The network tab: interfaces as a table, one of them as a chart that grows by push."""
 
 import asyncio
+import time
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any
 
@@ -8,15 +10,17 @@ import dash_mantine_components as dmc
 from dash import Dash, Input, Output, State, dcc, html, no_update
 
 from chatops_dashboards.components.attributes import dashed
-from chatops_dashboards.components.server_tables import network_table
+from chatops_dashboards.components.server_tables import Row, network_table
 from chatops_dashboards.figures.frame import GRAPH_CONFIG
 from chatops_dashboards.figures.live_charts import (
     CHART_HEIGHT,
     INTERFACE_CHART,
+    NO_READINGS,
     WINDOW_S,
     Peaks,
     chart_scale,
     extension,
+    first_of,
     interval_of,
     live_figure,
 )
@@ -27,13 +31,13 @@ from chatops_dashboards.session import Session
 from chatops_protocol.resources import Series
 
 POINTS = 180
+LOOPBACK = "lo"
 
 
 async def content(session: Session, server_id: int, query: dict[str, str], zone: tzinfo) -> Any:
     latest = await session.client.latest(server_id)
     rows = rows_of(latest, "network")
-    names = sorted(str(row.get("interface")) for row in rows)
-    first = max(rows, key=lambda row: row.get("receive_bytes_per_second") or 0.0, default={}).get("interface")
+    first = busiest(rows)
     chart = html.Section(
         [
             html.Div(
@@ -41,7 +45,7 @@ async def content(session: Session, server_id: int, query: dict[str, str], zone:
                     html.H2("Last 15 minutes"),
                     dmc.Select(
                         id="network-interface",
-                        data=names,
+                        data=names_of(rows),
                         value=first,
                         allowDeselect=False,
                         size="xs",
@@ -69,11 +73,25 @@ async def content(session: Session, server_id: int, query: dict[str, str], zone:
                 id="server-rows",
                 className="panel flush",
             ),
-            chart if rows else None,
+            chart,
             dcc.Store(id="live-view", data={"kind": "server-network", "server_id": server_id, "interface": first}),
         ],
         className="stack",
     )
+
+
+def names_of(rows: Sequence[Row]) -> list[str]:
+    return sorted(str(row.get("interface")) for row in rows)
+
+
+def busiest(rows: Sequence[Row]) -> str | None:
+    """The interface to show first: what a machine says to itself is of interest last."""
+    found = max(
+        rows,
+        key=lambda row: (row.get("interface") != LOOPBACK, row.get("receive_bytes_per_second") or 0.0),
+        default={},
+    )
+    return found.get("interface")
 
 
 async def stream(session: Session, view: View, zone: tzinfo, push: Push) -> None:
@@ -91,19 +109,27 @@ async def _stream_until_outdated(
     times = next((series.time for series in history.values() if series), [])
     previous, interval = (times[-1].timestamp() if times else None), interval_of(times)
     if interface:
-        push("network-chart", figure=live_figure(INTERFACE_CHART, history, scale, None, zone))
+        push("network-chart", figure=live_figure(INTERFACE_CHART, history, scale, None, zone, NO_READINGS))
         await push.settle()
+    names: list[str] = []
     async for samples in session.client.live_server(server_id):
         rows = samples.measurements.get("network") or []
         if not rows or (previous is not None and samples.collected_at <= previous):
             continue
         push("server-rows", children=network_table(rows))
         push("server-as-of", children=as_of(from_unix(samples.collected_at), zone))
+        if names_of(rows) != names:
+            names = names_of(rows)
+            # Choosing one begins this anew with its chart.
+            push("network-interface", data=names, **({} if interface else {"value": busiest(rows)}))
         row = next((row for row in rows if row.get("interface") == interface), None)
         if row is None:
             continue
         peaks.add(samples.collected_at, row)
-        if chart_scale(INTERFACE_CHART, {}, peaks.largest()) != scale:
+        if (
+            first_of(history, samples.collected_at, time.time())
+            or chart_scale(INTERFACE_CHART, {}, peaks.largest()) != scale
+        ):
             return
         added = extension(INTERFACE_CHART, row, samples.collected_at, previous, interval, scale, zone)
         push("network-chart", extendData=added)

@@ -13,7 +13,7 @@ from chatops_dashboards.live import LiveViews, Push, View
 from chatops_dashboards.pages.server.rows import as_of, push_rows, rows_of, table_or_empty
 from chatops_dashboards.session import Session, current_session
 
-NOTHING = "The agent reports its first list of processes within half a minute."
+NOTHING = "The agent reports its first list of processes within half a minute of its start."
 
 
 async def content(session: Session, server_id: int, query: dict[str, str], zone: tzinfo) -> Any:

@@ -29,6 +29,8 @@ def rows_of(latest: Latest, measurement: str) -> list[Row]:
 
 def as_of(moment: datetime | None, zone: tzinfo) -> html.Div:
     """How old the table is; the head of the page says when the server went quiet."""
+    if moment is None:
+        return html.Div("No reading yet", className="as-of")
     return html.Div(["As of ", moment_text(moment, datetime.now(UTC), zone)], className="as-of")
 
 
