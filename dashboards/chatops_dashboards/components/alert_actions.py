@@ -91,7 +91,7 @@ def words(action: str, alert: Alert) -> str:
         return f"Says that you look after {what}: no more reminders and no escalation. It stays open until it is over."
     if action == "silence":
         return f"Notifies nobody of {what} for a while. It is still watched and shown."
-    return f"Ends {what} now, though its condition may still hold. It fires anew when the condition comes back."
+    return f"Ends {what} now. If its condition still holds, a new alert follows: a silence is what keeps it quiet."
 
 
 def silence_of(alert: Alert, scope: str, seconds: float, comment: str, now: datetime) -> Silence:

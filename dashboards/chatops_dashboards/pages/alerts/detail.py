@@ -20,6 +20,7 @@ from chatops_dashboards.components.attributes import dashed
 from chatops_dashboards.components.states import failure, loading_cards
 from chatops_dashboards.components.status import moment_text
 from chatops_dashboards.components.tables import data_table
+from chatops_dashboards.components.way_back import way_back
 from chatops_dashboards.figures.alert_chart import alert_figure, chart_range
 from chatops_dashboards.figures.frame import GRAPH_CONFIG
 from chatops_dashboards.figures.history_chart import HEIGHT, describe
@@ -49,11 +50,7 @@ async def layout(context: PageContext) -> Any:
     detail = await context.session.client.alerts.get(alert_id)
     return html.Div(
         [
-            html.Nav(
-                [dcc.Link("Alerts", href="/alerts"), html.Span(" / ", className="dim")],
-                **dashed(aria_label="Breadcrumb"),
-                className="crumb",
-            ),
+            way_back("Alerts", "/alerts"),
             html.Div(await summary(context.session, detail.alert, detail.events, context.zone), id="alert-summary"),
             html.Div(id="alert-action-message", className="page-message"),
             html.Div(loading_cards(1, HEIGHT), id="alert-chart-place"),
@@ -98,7 +95,7 @@ async def summary(session: Session, alert: Alert, events: Sequence[AlertEvent], 
                     dcc.Link("Rule", href=f"/alerts/rules/{alert.threshold_id}"),
                     *runbook_link(alert.runbook_url),
                 ],
-                className="dim tight breakable",
+                className="dim alert-words breakable",
             ),
             html.Dl([html.Div([html.Dt(f[0]), html.Dd(f[1])]) for f in facts if f], className="facts"),
             html.Section(
