@@ -31,6 +31,7 @@ def environment(settings: Settings) -> dict[str, str]:
         "CHATOPS_SECRET_KEY": settings.secret_key or "",
         "CHATOPS_ADMIN_PASSWORD": settings.admin_password or "",
         "CHATOPS_DASHBOARD_SECRET": settings.dashboard_secret or "",
+        "CHATOPS_TRUSTED_PROXIES": ",".join(settings.trusted_proxies),
         "CHATOPS_ALLOW_PRIVATE_TARGETS": "1" if settings.allow_private_targets else "",
         "PYTHONUNBUFFERED": "1",
     }

@@ -8,6 +8,7 @@ import os
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from ipaddress import ip_network
 from pathlib import Path
 
 MINIMUM_SECRET_BYTES = 32
@@ -34,6 +35,7 @@ class Settings:
     allow_private_targets: bool = False
     heartbeat_url: str | None = field(default=None, repr=False)
     dashboard_secret: str | None = field(default=None, repr=False)
+    trusted_proxies: tuple[str, ...] = ()
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> "Settings":
@@ -57,6 +59,7 @@ class Settings:
             allow_private_targets=_switch(env, "CHATOPS_ALLOW_PRIVATE_TARGETS"),
             heartbeat_url=_web_address("CHATOPS_HEARTBEAT_URL", _value_or_file(env, "CHATOPS_HEARTBEAT_URL")),
             dashboard_secret=dashboard_secret,
+            trusted_proxies=_networks(env, "CHATOPS_TRUSTED_PROXIES"),
         )
 
     @property
@@ -119,6 +122,16 @@ def _check_secret(name: str, secret: str | None, otherwise: str) -> None:
 def _is_guessable(secret: str) -> bool:
     lowered = secret.lower()
     return len(set(secret)) < 10 or any(word in lowered for word in ("changeme", "change-me", "change_me", "example"))
+
+
+def _networks(env: Mapping[str, str], name: str) -> tuple[str, ...]:
+    networks = tuple(part.strip() for part in env.get(name, "").split(",") if part.strip())
+    for network in networks:
+        try:
+            ip_network(network)
+        except ValueError as error:
+            raise SettingsError(f"{name} names {network!r}, which is no address and no network ({error})") from None
+    return networks
 
 
 def _port(env: Mapping[str, str], name: str, default: int) -> int:

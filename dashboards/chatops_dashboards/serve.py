@@ -28,6 +28,8 @@ async def _serve(settings: DashboardSettings, listener: socket.socket) -> None:
         uvicorn.Config(
             create_app(settings),
             ws="websockets-sansio",
+            proxy_headers=bool(settings.trusted_proxies),
+            forwarded_allow_ips=list(settings.trusted_proxies),
             access_log=False,
             log_level="warning",
             server_header=False,

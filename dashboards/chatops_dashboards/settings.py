@@ -3,6 +3,7 @@
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from ipaddress import ip_network
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -22,6 +23,7 @@ class DashboardSettings:
     api_url: str = "http://127.0.0.1:8000"
     allowed_origins: tuple[str, ...] = ()
     secret: str | None = field(default=None, repr=False)
+    trusted_proxies: tuple[str, ...] = ()
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> "DashboardSettings":
@@ -34,6 +36,7 @@ class DashboardSettings:
             api_url=check_api_url(env.get("CHATOPS_API_URL") or f"http://127.0.0.1:{backend_port}"),
             allowed_origins=tuple(o.strip() for o in env.get("CHATOPS_ALLOWED_ORIGINS", "").split(",") if o.strip()),
             secret=_header_value("CHATOPS_DASHBOARD_SECRET", _value_or_file(env, "CHATOPS_DASHBOARD_SECRET")),
+            trusted_proxies=_networks(env, "CHATOPS_TRUSTED_PROXIES"),
         )
 
     @property
@@ -67,6 +70,16 @@ def _header_value(name: str, text: str | None) -> str | None:
     if text is not None and not (text.isascii() and text.isprintable()):
         raise SettingsError(f"{name} has characters that no header may carry; use letters and digits")
     return text
+
+
+def _networks(env: Mapping[str, str], name: str) -> tuple[str, ...]:
+    networks = tuple(part.strip() for part in env.get(name, "").split(",") if part.strip())
+    for network in networks:
+        try:
+            ip_network(network)
+        except ValueError as error:
+            raise SettingsError(f"{name} names {network!r}, which is no address and no network ({error})") from None
+    return networks
 
 
 def _port(env: Mapping[str, str], name: str, default: int) -> int:

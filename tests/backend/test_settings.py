@@ -63,6 +63,12 @@ def test_the_dashboard_of_an_ipv6_host_may_open_sockets(tmp_path: Path) -> None:
     assert "http://[::1]:8050" in Settings(data_dir=tmp_path, host="::1").origins
 
 
+@pytest.mark.parametrize("proxies", ["proxy.example", "10.0.0.1/8", "*", "10.0.0.1;10.0.0.2"])
+def test_a_proxy_is_trusted_by_its_address(proxies: str) -> None:
+    with pytest.raises(SettingsError, match="CHATOPS_TRUSTED_PROXIES"):
+        Settings.from_environment({"CHATOPS_TRUSTED_PROXIES": proxies})
+
+
 def test_a_secret_may_come_from_a_file(tmp_path: Path) -> None:
     (tmp_path / "url").write_text("postgresql://somebody@db/chatops\n")
     settings = Settings.from_environment({"CHATOPS_DATABASE_URL_FILE": str(tmp_path / "url")})
