@@ -3,7 +3,7 @@
 import threading
 import time
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +66,7 @@ class Stack:
 
 @pytest.fixture(scope="session")
 async def stack(new_settings: NewSettings) -> AsyncIterator[Stack]:
-    settings = await new_settings()
+    settings = replace(await new_settings(), allow_private_targets=True)
     with running_backend(settings) as backend:
         env = environment(settings) | {"CHATOPS_API_URL": backend.url}
         dashboard = Program(["dashboard"], env, settings.data_dir / "dashboard.log")
