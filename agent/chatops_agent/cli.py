@@ -52,7 +52,7 @@ def agent(once: bool, **options: str | None) -> None:
     # Late: `--help` and a wrong setting need none of it.
     from chatops_agent.logs import log_to_stderr
     from chatops_agent.runner import run_agent
-    from chatops_agent.spool import SpoolError
+    from chatops_agent.spool_directory import SpoolError
 
     try:
         log_to_stderr()

@@ -4,7 +4,6 @@ One thread calls it (the runner's worker); only `acknowledge` and `mark_sent` ma
 directory. When it is full the oldest frames are dropped, and counted.
 """
 
-import fcntl
 import logging
 import os
 import sqlite3
@@ -17,6 +16,7 @@ from chatops_agent import spool_file
 from chatops_agent.collection import Rows
 from chatops_agent.counters import Counters
 from chatops_agent.frames import Frame, encode_frames
+from chatops_agent.spool_directory import SpoolError, find_spool, lock_directory
 from chatops_agent.spool_file import Mark, SpoolDamagedError, checksum_of, layout_number
 from chatops_agent.spool_losses import Dropped, Losses, collected_at
 from chatops_agent.spool_recovery import make_first, replace_damaged
@@ -25,10 +25,6 @@ from chatops_protocol.agent_messages import Layout
 log = logging.getLogger("chatops_agent")
 DELETE_AT_ONCE = 500
 VACUUM_FROM_FREE_PAGES = 2048  # 8 MiB
-
-
-class SpoolError(Exception):
-    """The spool cannot be used; the message says why and what to do."""
 
 
 class Spool:
@@ -49,9 +45,9 @@ class Spool:
         self._failing = False
         self.generation = 0
         self.closed = False
-        self._lock = _lock_directory(directory)
+        self._lock = lock_directory(directory)
         try:
-            self._use(_existing(directory) or make_first(directory))
+            self._use(find_spool(directory) or make_first(directory))
         except (OSError, sqlite3.Error, SpoolDamagedError) as error:
             os.close(self._lock)
             raise SpoolError(f"the spool in {directory} cannot be used ({error}); set CHATOPS_SPOOL_DIR") from error
@@ -300,30 +296,3 @@ class Spool:
             self.closed = True
             self._connection.close()
             os.close(self._lock)
-
-
-def _lock_directory(directory: Path) -> int:
-    """One agent per directory. The lock is the kernel's: it goes with the process, however that ends."""
-    try:
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        lock = os.open(directory / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    except OSError as error:
-        raise SpoolError(
-            f"the spool directory {directory} cannot be written ({error.strerror}); set CHATOPS_SPOOL_DIR"
-        ) from error
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        os.close(lock)
-        raise SpoolError(f"another agent uses the spool in {directory}; give each its own CHATOPS_SPOOL_DIR") from error
-    return lock
-
-
-def _existing(directory: Path) -> Path | None:
-    """The spool in the directory. Should there be several (restored by hand), the one written last."""
-    found = sorted(
-        directory.glob(f"{spool_file.PREFIX}*{spool_file.SUFFIX}"), key=lambda path: path.lstat().st_mtime, reverse=True
-    )
-    if len(found) > 1:
-        log.warning("%s holds %d spools; only %s is used", directory, len(found), found[0].name)
-    return found[0] if found else None

@@ -16,7 +16,8 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from chatops_agent.counters import Counters
-from chatops_agent.spool import Spool, SpoolError
+from chatops_agent.spool import Spool
+from chatops_agent.spool_directory import SpoolError
 from chatops_agent.spool_file import SEQUENCES_SKIPPED
 from chatops_protocol.agent_messages import Samples, decode_from_agent_msgpack
 
