@@ -1,7 +1,4 @@
-"""The newest state of the whole fleet for one session: one backend socket, however many tabs look at it.
-
-Runs while somebody is subscribed and a moment longer, so that a change of page does not reconnect.
-"""
+"""The newest state of the whole fleet for one session: one backend socket, however many tabs look at it."""
 
 import asyncio
 import logging
@@ -10,9 +7,11 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from typing import Self
 
 from chatops_client import ApiError, AsyncClient, BackendUnreachableError
 from chatops_client.live import LinkState
+from chatops_dashboards.live_hub import LiveHub
 from chatops_dashboards.moments import from_unix
 from chatops_dashboards.session import Session
 from chatops_protocol.live_messages import FleetEntry, FleetState
@@ -24,7 +23,6 @@ SPARK_POINTS = 60
 MANY_SERVERS = 200
 SPARK_POINTS_OF_MANY = 15
 MOST_SPARKS = 2000
-LINGER_S = 10.0
 SPARK_METRIC = "host.cpu_percent"
 
 log = logging.getLogger(__name__)
@@ -32,84 +30,55 @@ log = logging.getLogger(__name__)
 Spark = deque[tuple[float, float | None]]
 
 
-class FleetHub:
-    """`entries` by server id; `down_since`: when the link to the backend was lost; `refusal`: why for good.
-
-    `sparks` by server id, while somebody wants them.
-    """
+class FleetHub(LiveHub[FleetState]):
+    """`entries` by server id; `sparks` too, while somebody wants them."""
 
     def __init__(self, client: AsyncClient, clock: Callable[[], float] = time.time) -> None:
+        super().__init__(clock)
         self._client = client
-        self._clock = clock
         self.entries: dict[int, FleetEntry] = {}
         self.sparks: dict[int, Spark] = {}
-        self.down_since: float | None = None
-        self.refusal: ApiError | None = None
-        self.version = 0
         self._changed_at: dict[int, int] = {}
-        self._news = asyncio.Condition()
-        self._users = 0
-        self._task: asyncio.Task[None] | None = None
         self._sparks_wanted = False
         self._connected = False
         self._history: asyncio.Task[None] | None = None
 
     @asynccontextmanager
-    async def subscribed(self, *, sparks: bool = True) -> AsyncIterator["FleetHub"]:
+    async def subscribed(self, *, sparks: bool = True) -> AsyncIterator[Self]:
         """Keep the hub running inside the block. `sparks`: fill the spark lines too, which asks the stored history."""
-        self._users += 1
-        if self._task is None or self._task.done():
-            self.refusal = None
-            self._connected = self._sparks_wanted = False
-            self._task = asyncio.create_task(self._run())
-        if sparks and not self._sparks_wanted:
-            self._sparks_wanted = True
-            self._fill_sparks()
-        try:
+        async with super().subscribed():
+            if sparks and not self._sparks_wanted:
+                self._sparks_wanted = True
+                self._fill_sparks()
             yield self
-        finally:
-            self._users -= 1
-            if self._users == 0:
-                asyncio.get_running_loop().call_later(LINGER_S, self._stop_unless_used)
-
-    async def news(self, version: int, timeout: float) -> bool:
-        """Wait until something is newer than `version`; False when nothing was for `timeout` seconds."""
-        try:
-            async with asyncio.timeout(timeout), self._news:
-                await self._news.wait_for(lambda: self.version > version)
-        except TimeoutError:
-            return False
-        return True
 
     def changed_since(self, version: int) -> list[FleetEntry]:
         return [self.entries[key] for key, changed in self._changed_at.items() if changed > version]
 
-    @property
-    def running(self) -> bool:
-        return self._task is not None and not self._task.done()
+    def messages(self) -> AsyncIterator[FleetState]:
+        return self._client.live_fleet(self.on_link)
 
-    def _stop_unless_used(self) -> None:
-        if self._users == 0 and self._task is not None:
-            self._task.cancel()
-            # Whoever comes before it has ended starts another.
-            self._task = None
-            if self._history is not None:
-                self._history.cancel()
+    def started(self) -> None:
+        self._connected = self._sparks_wanted = False
 
-    async def _run(self) -> None:
-        try:
-            async for state in self._client.live_fleet(self._on_link):
-                await self._take(state)
-                if not self._connected:
-                    # At every new connection: what was missed meanwhile is in the history.
-                    self._connected = True
-                    self._fill_sparks()
-        except ApiError as error:
-            self.refusal = error
-            self.down_since = self.down_since or self._clock()
-            await self._announce()
+    def stopped(self) -> None:
+        if self._history is not None:
+            self._history.cancel()
 
-    async def _take(self, state: FleetState) -> None:
+    def on_link(self, state: LinkState) -> None:
+        if state == "disconnected":
+            self._connected = False
+        super().on_link(state)
+
+    async def take(self, message: FleetState) -> None:
+        """Bring in one message of ``/ws/fleet``."""
+        await self._bring_in(message)
+        if not self._connected:
+            # At every new connection: what was missed meanwhile is in the history.
+            self._connected = True
+            self._fill_sparks()
+
+    async def _bring_in(self, state: FleetState) -> None:
         if state.complete:
             kept = {entry.server_id for entry in state.servers}
             for gone in self.entries.keys() - kept:
@@ -124,7 +93,7 @@ class FleetHub:
                 self._changed_at[entry.server_id] = self.version + 1
             if entry.status == "online" and self._sparks_wanted:
                 self._extend_spark(entry, now)
-        await self._announce()
+        await self.announce()
 
     def _extend_spark(self, entry: FleetEntry, now: float) -> None:
         spark = self.sparks.setdefault(entry.server_id, deque(maxlen=int(SPARK_WINDOW_S / SPARK_STEP_S) + 2))
@@ -158,21 +127,7 @@ class FleetHub:
             live = (point for point in self.sparks.get(series.server_id, ()) if point[0] > after)
             self.sparks[series.server_id] = deque([*past, *live], maxlen=int(SPARK_WINDOW_S / SPARK_STEP_S) + 2)
             self._changed_at[series.server_id] = self.version + 1
-        await self._announce()
-
-    def _on_link(self, state: LinkState) -> None:
-        if state == "connected":
-            self.down_since = None
-            return
-        self._connected = False
-        if self.down_since is None:
-            self.down_since = self._clock()
-            asyncio.get_running_loop().create_task(self._announce())
-
-    async def _announce(self) -> None:
-        async with self._news:
-            self.version += 1
-            self._news.notify_all()
+        await self.announce()
 
 
 def fleet_hub(session: Session) -> FleetHub:

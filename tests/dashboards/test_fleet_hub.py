@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from chatops_dashboards import fleet_hub as module
+from chatops_dashboards import live_hub
 from chatops_dashboards.fleet_hub import FleetHub, fleet_hub
 from chatops_dashboards.session import Session
 from tests.reporting import Reporter, readings
@@ -29,7 +29,7 @@ async def until(hub: FleetHub, holds: Any) -> None:
 async def test_spark_lines_hold_what_was_stored_before_and_between_two_looks(
     session: Session, backend: Backend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "LINGER_S", 0.0)
+    monkeypatch.setattr(live_hub, "LINGER_S", 0.0)
     server_id, key = backend.add_server(f"sparkling {time.time()}")
     reporter, now = await asyncio.to_thread(Reporter, backend.agents_url, key), time.time()
     early = [(now - 840 + 5 * n, readings(30.0)) for n in range(60)]

@@ -10,7 +10,6 @@ from dash import Dash, Input, Output, dcc, html
 
 from chatops_client import ApiError, BackendUnreachableError
 from chatops_dashboards.alert_hub import AlertHub, alert_hub
-from chatops_dashboards.any_news import any_news
 from chatops_dashboards.components import add_server, fleet_view
 from chatops_dashboards.components.attributes import dashed
 from chatops_dashboards.components.fleet_table import fleet_table
@@ -20,6 +19,7 @@ from chatops_dashboards.fleet_alerts import Fired, fired_now
 from chatops_dashboards.fleet_hub import FleetHub, fleet_hub
 from chatops_dashboards.fleet_state import SORTS, select
 from chatops_dashboards.live import LiveViews, Push, View
+from chatops_dashboards.live_hub import any_news
 from chatops_dashboards.page import Page, PageContext
 from chatops_dashboards.session import Session, current_session, request_zone
 from chatops_dashboards.settings import DashboardSettings
