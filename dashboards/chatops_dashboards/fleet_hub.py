@@ -19,8 +19,8 @@ from chatops_protocol.live_messages import FleetEntry, FleetState
 SPARK_WINDOW_S = 900.0
 SPARK_STEP_S = 10.0
 SPARK_POINTS = 60
-# A large fleet's lines are filled from the one-minute roll-up: reading every raw row of it takes seconds.
-MANY_SERVERS = 200
+# A large fleet's lines start coarser: of 2,000 servers 60 points each took the embedded database 2.9 s, 15 took 1.3 s.
+MANY_SERVERS = 50
 SPARK_POINTS_OF_MANY = 15
 MOST_SPARKS = 2000
 SPARK_METRIC = "host.cpu_percent"
