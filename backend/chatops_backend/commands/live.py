@@ -4,6 +4,7 @@ Everything is read from the database, where another backend may have written it;
 look. So a slow reader costs nothing, and one that comes late misses nothing.
 """
 
+import contextlib
 from collections.abc import AsyncIterator
 
 from litestar import websocket
@@ -26,6 +27,7 @@ from chatops_protocol.command_resources import ENDED, Command
 from chatops_protocol.live_messages import CLOSE_NOT_FOUND, CommandChanged, encode
 
 PIECES_AT_ONCE = 32
+CLOSE_NORMAL = 1000
 
 
 @websocket("/commands/{command_id:int}", opt=allow_person_socket("viewer"))
@@ -38,7 +40,9 @@ async def command_socket(
 ) -> None:
     with database_needed():
         try:
-            command = await store.find_command(database, command_id) if command_id < 2**63 else None
+            command = (
+                await store.find_command(database, command_id, socket.user.servers) if command_id < 2**63 else None
+            )
         except ProblemError:
             command = None
     if command is None:
@@ -46,6 +50,8 @@ async def command_socket(
     with open_sockets.labels("commands").track_inprogress():
         messages = _follow(database, command_changes, command)
         await serve_while_session_lives(socket, accounts, push(socket, messages))
+    with contextlib.suppress(Exception):  # the reader may have left
+        await socket.close(CLOSE_NORMAL)
 
 
 async def _follow(database: Database, changes: CommandChanges, command: Command) -> AsyncIterator[bytes]:

@@ -88,13 +88,13 @@ class Host:
 NewHost = Callable[..., Host]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 async def backend(new_settings: NewSettings) -> AsyncIterator[Backend]:
     with running_backend(await new_settings()) as running, contextlib.suppress(ProcessLookupError):
         yield running
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def new_host(backend: Backend, tmp_path_factory: pytest.TempPathFactory) -> Iterator[NewHost]:
     """A function that adds a server and, unless told otherwise, starts its agent with the policy ``shell``."""
     hosts: list[Host] = []
@@ -109,7 +109,7 @@ def new_host(backend: Backend, tmp_path_factory: pytest.TempPathFactory) -> Iter
         host.stop()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def host(new_host: NewHost) -> Host:
     """One whose policy is ``shell``."""
     return new_host()
