@@ -23,11 +23,15 @@ SELECT state.threshold_id, state.server_id, state.labels::text AS labels, state.
   JOIN chatops.alerts AS alert ON alert.id = state.alert_id;
 
 -- name: insert_alert$
--- A new alert; nothing when another backend opened one for this rule and series already.
+-- A new alert; nothing when another backend opened one for this rule and series already, or when the rule was switched off
+-- or deleted since it was read. Its row is held against that until the transaction ends.
 INSERT INTO chatops.alerts (threshold_id, server_id, labels, state, level, value, bound, window_s, pending_at,
                             started_at, held_back_by)
-VALUES (:threshold_id, :server_id, :labels::jsonb, :state, :level, :value, :bound::jsonb, :window_s,
-        to_timestamp(:pending_at::float8), to_timestamp(:started_at::float8), :held_back_by::bigint)
+SELECT rule.id, :server_id, :labels::jsonb, :state, :level, :value, :bound::jsonb, :window_s,
+       to_timestamp(:pending_at::float8), to_timestamp(:started_at::float8), :held_back_by::bigint
+  FROM chatops.thresholds AS rule
+ WHERE rule.id = :threshold_id AND rule.enabled
+   FOR KEY SHARE
 ON CONFLICT DO NOTHING
 RETURNING id;
 

@@ -238,3 +238,19 @@ async def test_where_missing_readings_fire_a_lost_series_is_over_and_a_server_wi
     lost = {"/": "firing", "/data": "resolved", None: "firing"}
     assert [await states(minute) for minute in (3, 4)] == [lost, lost]
     assert await states(6) == {"/": "firing", "/data": "resolved", None: "resolved"}
+
+
+async def test_a_rule_that_was_switched_off_meanwhile_fires_nothing(fleet: Fleet, monkeypatch) -> None:
+    server_id = await fleet.server()
+    rule_id = await fleet.rule(server_ids=[server_id], warning=80.0, window_s=60)
+    await fleet.cpu(server_id, 97.0)
+    read = fleet.evaluator._read_servers
+
+    async def after_the_rules_were_read(at: float):
+        await fleet.database.execute("UPDATE chatops.thresholds SET enabled = false WHERE id = $1", rule_id)
+        return await read(at)
+
+    monkeypatch.setattr(fleet.evaluator, "_read_servers", after_the_rules_were_read)
+    assert await fleet.evaluate() == 0
+    assert await fleet.alerts(server_id) == []
+    assert fleet.told.kinds() == []
