@@ -19,6 +19,7 @@ from chatops_backend.accounts import routes as account_routes
 from chatops_backend.accounts.access import allow_anyone, require_access, verify_routes
 from chatops_backend.accounts.service import STATE_KEY as ACCOUNTS
 from chatops_backend.accounts.service import create_account_service, provide_accounts
+from chatops_backend.accounts.visibility import provide_visible
 from chatops_backend.agent_wheel import routes as agent_wheel_routes
 from chatops_backend.alerts import routes as alert_routes
 from chatops_backend.alerts.evaluator import Evaluator
@@ -123,6 +124,7 @@ def create_app(
         dependencies={
             "accounts": Provide(provide_accounts, sync_to_thread=False),
             "actor": Provide(provide_actor, sync_to_thread=False),
+            "visible": Provide(provide_visible, sync_to_thread=False),
             "database": _provide(database),
             "settings": _provide(settings),
             "hub": _provide(hub),

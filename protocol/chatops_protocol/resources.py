@@ -22,6 +22,7 @@ TAG_PATTERN = r"^[A-Za-z0-9._:=/-]+$(?!\n)"
 Tag = Annotated[str, Meta(min_length=1, max_length=64, pattern=TAG_PATTERN)]
 Tags = Annotated[list[Tag], Meta(max_length=32)]
 Id = Annotated[int, Meta(ge=0, le=2**63 - 1)]
+ServerIds = Annotated[list[Id], Meta(max_length=2000)]
 Moment = Annotated[datetime, Meta(tz=True)]
 
 T = TypeVar("T")
@@ -68,12 +69,18 @@ class ChangePasswordRequest(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class User(Struct, frozen=True):
+    """Without `all_servers` a person sees and acts on those in `server_ids` and those with one of `server_tags` only.
+    Administrators see all, whatever stands here."""
+
     id: int
     username: str
     role: Role
     display_name: str
     active: bool
     created_at: datetime
+    all_servers: bool = True
+    server_ids: list[int] = []
+    server_tags: list[str] = []
 
 
 class UpdateMeRequest(Struct, frozen=True, forbid_unknown_fields=True):
@@ -85,6 +92,9 @@ class CreateUserRequest(Struct, frozen=True, forbid_unknown_fields=True):
     password: Password
     role: Role
     display_name: Label = ""
+    all_servers: bool = True
+    server_ids: ServerIds = []
+    server_tags: Tags = []
 
 
 class UpdateUserRequest(Struct, frozen=True, forbid_unknown_fields=True):
@@ -94,6 +104,9 @@ class UpdateUserRequest(Struct, frozen=True, forbid_unknown_fields=True):
     display_name: Label | None = None
     active: bool | None = None
     password: Password | None = None
+    all_servers: bool | None = None
+    server_ids: ServerIds | None = None
+    server_tags: Tags | None = None
 
 
 class TokenPair(Struct, frozen=True):

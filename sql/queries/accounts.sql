@@ -1,12 +1,12 @@
 -- name: find_user_for_login^
 -- The account behind a username, letter case aside, with its password's hash.
-SELECT id, username, password_hash, role, display_name, active, created_at
+SELECT id, username, password_hash, role, display_name, active, created_at, all_servers, server_ids, server_tags
 FROM chatops.users
 WHERE lower(username) = lower(:username);
 
 -- name: find_user^
 -- One account by its id.
-SELECT id, username, role, display_name, active, created_at
+SELECT id, username, role, display_name, active, created_at, all_servers, server_ids, server_tags
 FROM chatops.users
 WHERE id = :user_id::bigint;
 
@@ -18,7 +18,7 @@ WHERE id = :user_id::bigint AND active;
 
 -- name: list_users
 -- Accounts after the id :after, at most :count, ascending.
-SELECT id, username, role, display_name, active, created_at
+SELECT id, username, role, display_name, active, created_at, all_servers, server_ids, server_tags
 FROM chatops.users
 WHERE id > :after
 ORDER BY id
@@ -26,10 +26,10 @@ LIMIT :count;
 
 -- name: create_user^
 -- A new account; no row when its name is taken.
-INSERT INTO chatops.users (username, password_hash, role, display_name)
-VALUES (:username, :password_hash, :role, :display_name)
+INSERT INTO chatops.users (username, password_hash, role, display_name, all_servers, server_ids, server_tags)
+VALUES (:username, :password_hash, :role, :display_name, :all_servers, :server_ids::bigint[], :server_tags)
 ON CONFLICT DO NOTHING
-RETURNING id, username, role, display_name, active, created_at;
+RETURNING id, username, role, display_name, active, created_at, all_servers, server_ids, server_tags;
 
 -- name: update_user^
 -- Changes what is not NULL of one account.
@@ -37,9 +37,17 @@ UPDATE chatops.users
 SET role = coalesce(:role, role),
     display_name = coalesce(:display_name, display_name),
     active = coalesce(:active, active),
-    password_hash = coalesce(:password_hash, password_hash)
+    all_servers = coalesce(:all_servers, all_servers),
+    server_ids = coalesce(:server_ids::bigint[], server_ids),
+    server_tags = coalesce(:server_tags, server_tags)
 WHERE id = :user_id::bigint
-RETURNING id, username, role, display_name, active, created_at;
+RETURNING id, username, role, display_name, active, created_at, all_servers, server_ids, server_tags;
+
+-- name: set_password!
+-- Gives one account another password.
+UPDATE chatops.users
+SET password_hash = :password_hash
+WHERE id = :user_id::bigint;
 
 -- name: delete_user^
 -- Removes one account, and with it its sessions.
@@ -49,7 +57,7 @@ RETURNING id;
 
 -- name: lock_user^
 -- Holds one account until the transaction ends.
-SELECT id, username, role, display_name, active, created_at
+SELECT id, username, role, display_name, active, created_at, all_servers, server_ids, server_tags
 FROM chatops.users
 WHERE id = :user_id::bigint
 FOR UPDATE;
@@ -108,11 +116,15 @@ UPDATE chatops.sessions AS s
 SET expires_at = least(now() + make_interval(secs => :idle_s), s.created_at + make_interval(secs => :longest_s))
 FROM chatops.users AS u
 WHERE s.id = :session_id AND s.revoked_at IS NULL AND s.expires_at > now() AND u.id = s.user_id AND u.active
-RETURNING s.id AS session_id, u.id, u.username, u.role, u.display_name, u.active, u.created_at;
+RETURNING s.id AS session_id, u.id, u.username, u.role, u.display_name, u.active, u.created_at, u.all_servers,
+          u.server_ids, u.server_tags;
 
 -- name: find_principal^
--- Who a living session speaks for, with the role of this moment; no row for a dead session.
-SELECT u.id AS user_id, u.username, u.role
+-- Who a living session speaks for, with the role of this moment, and the servers they may see (NULL: all, as
+-- administrators always do); no row for a dead session.
+SELECT u.id AS user_id, u.username, u.role,
+       CASE WHEN NOT u.all_servers AND u.role <> 'admin' THEN ARRAY(
+           SELECT id FROM chatops.servers WHERE id = ANY(u.server_ids) OR tags && u.server_tags) END AS servers
 FROM chatops.sessions AS s
 JOIN chatops.users AS u ON u.id = s.user_id
 WHERE s.id = :session_id AND s.revoked_at IS NULL AND s.expires_at > now() AND u.active;

@@ -1,16 +1,18 @@
 -- name: list_thresholds
--- Rules after the id :after, at most :count, ascending; `definition` is a `Threshold` in JSON.
+-- Rules after the id :after, or (NULL: any) the one with :threshold_id, at most :count, ascending; `definition` is a
+-- `Threshold` in JSON. :visible: NULL, or the servers of which a rule must watch one.
 SELECT id, definition::text AS definition, created_at, updated_at, broken
-  FROM chatops.thresholds
+  FROM chatops.thresholds AS rule
  WHERE id > :after
+   AND (:threshold_id::bigint IS NULL OR id = :threshold_id)
+   AND (:visible::integer[] IS NULL
+        OR (definition->>'all_servers')::boolean
+        OR EXISTS (SELECT FROM chatops.servers AS server
+                    WHERE server.id = ANY(:visible)
+                      AND (rule.definition->'server_ids' @> to_jsonb(server.id)
+                           OR server.tags @> ARRAY[rule.definition->>'tag'])))
  ORDER BY id
  LIMIT :count;
-
--- name: find_threshold^
--- One rule.
-SELECT id, definition::text AS definition, created_at, updated_at, broken
-  FROM chatops.thresholds
- WHERE id = :threshold_id::bigint;
 
 -- name: lock_threshold$
 -- The definition of one rule, which nobody else changes until the transaction ends.
@@ -86,6 +88,7 @@ SELECT alert.id, alert.threshold_id, rule.definition::text AS definition, alert.
    AND (:server_id::bigint IS NULL OR alert.server_id = :server_id)
    AND (:threshold_id::bigint IS NULL OR alert.threshold_id = :threshold_id)
    AND (:alert_id::bigint IS NULL OR alert.id = :alert_id)
+   AND (:visible::integer[] IS NULL OR alert.server_id = ANY(:visible))
  ORDER BY alert.id DESC
  LIMIT :count;
 

@@ -24,6 +24,7 @@ SELECT c.id, c.group_id, c.server_id, s.name AS server_name, c.kind, c.title, c.
   JOIN chatops.servers AS s ON s.id = c.server_id
  WHERE (:before::bigint IS NULL OR c.id < :before)
    AND (:command_id::bigint IS NULL OR c.id = :command_id)
+   AND (:visible::integer[] IS NULL OR c.server_id = ANY(:visible))
    AND (:server_id::bigint IS NULL OR c.server_id = :server_id)
    AND (:group_id::bigint IS NULL OR c.group_id = :group_id)
    AND (:states::text[] IS NULL OR c.state = ANY(:states))
@@ -55,16 +56,21 @@ UPDATE chatops.commands
 RETURNING id, server_id, kind, title;
 
 -- name: request_group_cancel
--- The same for all of a group.
+-- The same for all of a group, of visible servers (NULL: all).
 UPDATE chatops.commands
    SET cancel_requested_at = coalesce(cancel_requested_at, now()),
        cancel_reason = CASE WHEN cancel_requested_at IS NULL THEN :reason ELSE cancel_reason END
  WHERE group_id = :group_id::bigint AND state IN ('queued', 'sent', 'running')
+   AND (:visible::integer[] IS NULL OR server_id = ANY(:visible))
 RETURNING id;
 
 -- name: group_exists$
--- Whether there is such a group.
-SELECT true FROM chatops.command_groups WHERE id = :group_id::bigint;
+-- Whether there is such a group, with a command of a visible server (NULL: all).
+SELECT true
+  FROM chatops.command_groups AS g
+ WHERE id = :group_id::bigint
+   AND (:visible::integer[] IS NULL
+        OR EXISTS (SELECT FROM chatops.commands WHERE group_id = g.id AND server_id = ANY(:visible)));
 
 -- name: any_open$
 -- Whether any command has not ended.
@@ -79,7 +85,9 @@ UPDATE chatops.commands AS c
        SELECT FROM chatops.sessions AS s
          JOIN chatops.users AS u ON u.id = s.user_id
         WHERE s.id = c.session_id AND s.revoked_at IS NULL AND u.id = c.user_id AND u.active
-          AND u.role IN ('operator', 'admin'));
+          AND u.role IN ('operator', 'admin')
+          AND (u.all_servers OR u.role = 'admin' OR c.server_id = ANY(u.server_ids) OR EXISTS (
+              SELECT FROM chatops.servers WHERE id = c.server_id AND tags && u.server_tags)));
 
 -- name: end_queued
 -- Ends what waits and is cancelled or too late. Returns what ended.

@@ -64,10 +64,13 @@ UPDATE chatops.channels
 SELECT definition::text AS definition FROM chatops.silences;
 
 -- name: list_silences
--- Silences after the id :after, at most :count, ascending.
+-- Silences after the id :after, at most :count, ascending. :visible: NULL, or the servers that one may name; those that
+-- name none hold for them too.
 SELECT id, definition::text AS definition, created_by, created_at
   FROM chatops.silences
  WHERE id > :after
+   AND (:visible::integer[] IS NULL OR definition->>'server_id' IS NULL
+        OR (definition->>'server_id')::bigint = ANY(:visible))
  ORDER BY id
  LIMIT :count;
 

@@ -1,11 +1,12 @@
 -- name: list_servers
 -- Servers after the id :after, at most :count, ascending. Tags: all of them; status and search: NULL for any; search
--- finds its text anywhere in name or description, letter case aside.
+-- finds its text anywhere in name or description, letter case aside. Visible: NULL for all.
 SELECT id, name, description, tags, status, created_at, last_seen, agent_version, platform
 FROM chatops.server_states
 WHERE id > :after
   AND tags @> :tags::text[]
   AND (:status::text IS NULL OR status = :status)
+  AND (:visible::integer[] IS NULL OR id = ANY(:visible))
   AND (:search::text IS NULL OR strpos(lower(name), lower(:search)) > 0 OR strpos(lower(description), lower(:search)) > 0)
 ORDER BY id
 LIMIT :count;

@@ -17,6 +17,7 @@ from chatops_backend.accounts import access, first_run, routes, service
 from chatops_backend.accounts.login_limits import Limit, LoginLimits
 from chatops_backend.accounts.passwords import Passwords
 from chatops_backend.accounts.service import AccountService, create_account_service
+from chatops_backend.accounts.visibility import provide_visible
 from chatops_backend.audit.actor import SYSTEM, provide_actor
 from chatops_backend.database.interface import Database
 from chatops_backend.servers import agent_keys
@@ -56,6 +57,7 @@ def build_app(passwords: Passwords) -> BuildApp:
                 "settings": Provide(lambda: settings, sync_to_thread=False),
                 "accounts": Provide(service.provide_accounts, sync_to_thread=False),
                 "actor": Provide(provide_actor, sync_to_thread=False),
+                "visible": Provide(provide_visible, sync_to_thread=False),
             },
             guards=[access.require_access],
             exception_handlers=problems.exception_handlers,

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from litestar import Litestar, WebSocket
 from litestar.connection import ASGIConnection
+from litestar.exceptions import WebSocketException
 from litestar.handlers import BaseRouteHandler, HTTPRouteHandler
 from litestar.routes import ASGIRoute, BaseRoute, HTTPRoute, WebSocketRoute
 from msgspec import Struct
@@ -17,9 +18,12 @@ from chatops_backend.accounts.principals import Principal
 from chatops_backend.accounts.service import STATE_KEY, AccountService
 from chatops_backend.accounts.sockets import authenticate_socket, check_handshake
 from chatops_backend.problems import ProblemError
+from chatops_protocol.live_messages import CLOSE_NOT_FOUND
 from chatops_protocol.resources import Role
 
 _KEY = "access"
+# How paths name a server: ``{server_id:int}``.
+SERVER = "server_id"
 Connection = ASGIConnection[Any, Any, Any, Any]
 
 
@@ -60,14 +64,20 @@ async def require_access(connection: Connection, handler: BaseRouteHandler) -> N
         if access is None or access.caller not in ("person_socket", "agent_socket"):
             raise RuntimeError(f"{handler} declares nobody who may open it")
         if access.caller == "person_socket":
-            connection.scope["user"] = await authenticate_socket(connection, accounts, access.minimum)
+            principal = await authenticate_socket(connection, accounts, access.minimum)
+            connection.scope["user"] = principal
+            if SERVER in connection.path_params and not principal.servers.sees(connection.path_params[SERVER]):
+                raise WebSocketException(detail="there is no such server", code=CLOSE_NOT_FOUND)
         else:
             check_handshake(connection, accounts.origins)
         return
     if access is None or access.caller not in ("anyone", "person"):
         raise ProblemError(403, "Forbidden", "Nobody may call this; its route declares no access.")
     if access.caller == "person":
-        connection.scope["user"] = await _authenticate(connection, accounts, access.minimum)
+        principal = await _authenticate(connection, accounts, access.minimum)
+        connection.scope["user"] = principal
+        if SERVER in connection.path_params:
+            principal.servers.require(connection.path_params[SERVER])
 
 
 async def optional_person(connection: Connection, accounts: AccountService) -> Principal | None:

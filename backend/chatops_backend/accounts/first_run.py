@@ -9,7 +9,6 @@ from msgspec import ValidationError, convert
 
 from chatops_backend.accounts import users
 from chatops_backend.accounts.passwords import Passwords
-from chatops_backend.accounts.service import user_from
 from chatops_backend.audit.actor import SYSTEM, Actor
 from chatops_backend.audit.trail import Target, record
 from chatops_backend.database.interface import Database
@@ -39,11 +38,7 @@ async def ensure_first_administrator(
         await queries.lock_first_run(transaction, lock=_LOCK)
         if await queries.has_users(transaction):
             return None
-        row = await queries.create_user(
-            transaction, username=request.username, password_hash=password_hash, role="admin", display_name=""
-        )
-        first = user_from(row)
-        await record(transaction, SYSTEM, "user.create", Target("user", first.id, first.username), after=first)
+        await users.add_user(transaction, request, password_hash, SYSTEM)
     return generated
 
 
@@ -65,9 +60,7 @@ async def set_password(database: Database, username: str, password: str, actor: 
         return False
     password_hash = await _hash(password, None)
     async with database.transaction() as transaction:
-        await queries.update_user(
-            transaction, user_id=found["id"], role=None, display_name=None, active=None, password_hash=password_hash
-        )
+        await queries.set_password(transaction, user_id=found["id"], password_hash=password_hash)
         await queries.revoke_sessions_of_user(
             transaction, user_id=found["id"], because="the password was reset", except_session=None
         )

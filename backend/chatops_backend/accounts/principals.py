@@ -11,6 +11,7 @@ from uuid import UUID
 
 from msgspec import Struct
 
+from chatops_backend.accounts.visibility import ALL_SERVERS, VisibleServers
 from chatops_backend.database.interface import Database, DatabaseUnavailableError
 from chatops_backend.database.queries import load_queries
 from chatops_protocol.resources import ROLES, Role
@@ -28,6 +29,7 @@ class Principal(Struct, frozen=True):
     username: str
     role: Role
     session_id: UUID
+    servers: VisibleServers = ALL_SERVERS
 
     def may(self, minimum: Role) -> bool:
         return ROLES.index(self.role) >= ROLES.index(minimum)
@@ -54,7 +56,8 @@ class Principals:
         if row is None:
             self._remembered.pop(session_id, None)
             return None
-        principal = Principal(row["user_id"], row["username"], row["role"], session_id)
+        visible = VisibleServers(frozenset(row["servers"])) if row["servers"] is not None else ALL_SERVERS
+        principal = Principal(row["user_id"], row["username"], row["role"], session_id, visible)
         # What was read before something changed is not worth remembering.
         if generation == self._generation:
             if len(self._remembered) >= MOST_REMEMBERED:
@@ -68,9 +71,9 @@ class Principals:
     def user_changed(self, user_id: int) -> None:
         self._forget(lambda principal: principal.user_id == user_id)
 
-    async def wait_until_ended(self, principal: Principal, minimum: Role) -> None:
-        """Return once the session is over or its person's role is below `minimum`: at once in this process, within
-        `WATCH_EVERY_S` + `REMEMBER_S` when another one did it."""
+    async def wait_until_ended(self, principal: Principal, minimum: Role) -> bool:
+        """Return once the session is over or its person's role is below `minimum` (true), or what they may see has
+        changed (false): at once in this process, within `WATCH_EVERY_S` + `REMEMBER_S` when another one did it."""
         changed = asyncio.Event()
         self._watchers[changed] = principal
         try:
@@ -81,7 +84,9 @@ class Principals:
                 except DatabaseUnavailableError:
                     current = principal  # nobody can end a session while the database is away
                 if current is None or not current.may(minimum):
-                    return
+                    return True
+                if current.servers != principal.servers:
+                    return False
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(changed.wait(), WATCH_EVERY_S)
         finally:

@@ -110,14 +110,7 @@ class AccountService:
         password_hash = await self.hash_password(new)
         async with self.database.transaction() as transaction:
             queries = load_queries("accounts")
-            await queries.update_user(
-                transaction,
-                user_id=principal.user_id,
-                role=None,
-                display_name=None,
-                active=None,
-                password_hash=password_hash,
-            )
+            await queries.set_password(transaction, user_id=principal.user_id, password_hash=password_hash)
             await queries.revoke_sessions_of_user(
                 transaction,
                 user_id=principal.user_id,
@@ -200,7 +193,17 @@ def provide_accounts(state: State) -> AccountService:
 
 
 def user_from(row: Record) -> User:
-    return User(row["id"], row["username"], row["role"], row["display_name"], row["active"], row["created_at"])
+    return User(
+        id=row["id"],
+        username=row["username"],
+        role=row["role"],
+        display_name=row["display_name"],
+        active=row["active"],
+        created_at=row["created_at"],
+        all_servers=row["all_servers"],
+        server_ids=row["server_ids"],
+        server_tags=row["server_tags"],
+    )
 
 
 def _wrong(detail: str) -> ProblemError:

@@ -25,6 +25,7 @@ from chatops_protocol.live_messages import (
 )
 from chatops_protocol.resources import Role
 
+CLOSE_START_ANEW = 1012
 CLOSE_TRY_AGAIN_LATER = 1013
 
 Socket = WebSocket[Any, Any, Any]
@@ -73,14 +74,16 @@ async def authenticate_socket(socket: Socket, accounts: AccountService, minimum:
 async def serve_while_session_lives(
     socket: Socket, accounts: AccountService, serve: Awaitable[None], minimum: Role = "viewer"
 ) -> None:
-    """Run `serve` until it is done; cancel it and close the socket (4401) when the session of `socket.user` ends."""
+    """Run `serve` until it is done; cancel it and close the socket when the session of `socket.user` ends (4401), or
+    when they may see other servers than they did (1012)."""
     serving = asyncio.ensure_future(serve)
     ended = asyncio.create_task(accounts.principals.wait_until_ended(socket.user, minimum))
     try:
         await asyncio.wait({serving, ended}, return_when=asyncio.FIRST_COMPLETED)
         if not serving.done():
-            ended.result()
-            raise _unauthenticated("the session has ended")
+            if ended.result():
+                raise _unauthenticated("the session has ended")
+            raise WebSocketException(detail="what you may see has changed; connect again", code=CLOSE_START_ANEW)
         serving.result()
     finally:
         for task in (serving, ended):

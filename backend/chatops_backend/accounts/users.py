@@ -20,17 +20,25 @@ from chatops_protocol.resources import ROLES, CreateUserRequest, UpdateUserReque
 async def create_user(database: Database, request: CreateUserRequest, password_hash: str, actor: Actor) -> User:
     """Raises `ProblemError` 409 when the name is taken, letter case aside."""
     async with database.transaction() as transaction:
-        row = await load_queries("accounts").create_user(
-            transaction,
-            username=request.username,
-            password_hash=password_hash,
-            role=request.role,
-            display_name=request.display_name,
-        )
-        if row is None:
-            raise ProblemError(409, "Name taken", f"There is a user {request.username} already; choose another name.")
-        user = user_from(row)
-        await record(transaction, actor, "user.create", _target(user), after=user)
+        return await add_user(transaction, request, password_hash, actor)
+
+
+async def add_user(transaction: Transaction, request: CreateUserRequest, password_hash: str, actor: Actor) -> User:
+    await _check_servers(transaction, request.server_ids)
+    row = await load_queries("accounts").create_user(
+        transaction,
+        username=request.username,
+        password_hash=password_hash,
+        role=request.role,
+        display_name=request.display_name,
+        all_servers=request.all_servers,
+        server_ids=list(dict.fromkeys(request.server_ids)),
+        server_tags=list(dict.fromkeys(request.server_tags)),
+    )
+    if row is None:
+        raise ProblemError(409, "Name taken", f"There is a user {request.username} already; choose another name.")
+    user = user_from(row)
+    await record(transaction, actor, "user.create", _target(user), after=user)
     return user
 
 
@@ -54,14 +62,19 @@ async def update_user(
         disabled = request.active is False and before["active"]
         if demoted or disabled:
             await _require_another_administrator(transaction, before)
+        await _check_servers(transaction, request.server_ids or [])
         row = await queries.update_user(
             transaction,
             user_id=user_id,
             role=request.role,
             display_name=request.display_name,
             active=request.active,
-            password_hash=password_hash,
+            all_servers=request.all_servers,
+            server_ids=list(dict.fromkeys(request.server_ids)) if request.server_ids is not None else None,
+            server_tags=list(dict.fromkeys(request.server_tags)) if request.server_tags is not None else None,
         )
+        if password_hash is not None:
+            await queries.set_password(transaction, user_id=user_id, password_hash=password_hash)
         if demoted or disabled or password_hash is not None:
             await queries.revoke_sessions_of_user(
                 transaction,
@@ -103,6 +116,18 @@ async def find_user(database: Database, user_id: int) -> User:
 
 async def list_users(database: Database, after: int, count: int) -> list[User]:
     return [user_from(row) async for row in load_queries("accounts").list_users(database, after=after, count=count)]
+
+
+async def _check_servers(transaction: Transaction, server_ids: list[int]) -> None:
+    unknown = await load_queries("alerts").unknown_servers(transaction, server_ids=server_ids)
+    if unknown:
+        message = f"there is no server {', '.join(map(str, unknown[:10]))}; remove it"
+        raise ProblemError(
+            400,
+            "The request is not valid",
+            f"server_ids: {message}.",
+            extra=[{"message": message, "key": "server_ids", "source": "body"}],
+        )
 
 
 def _target(user: User) -> Target:

@@ -6,23 +6,30 @@ from collections.abc import Collection, Sequence
 import msgspec
 from asyncpg import Record
 
+from chatops_backend.accounts.visibility import ALL_SERVERS, VisibleServers
 from chatops_backend.alerts.alert_change import AlertChange
 from chatops_backend.alerts.outbox import enqueue
 from chatops_backend.audit.actor import Actor
 from chatops_backend.audit.trail import Target, record
-from chatops_backend.database.interface import Database, Transaction
+from chatops_backend.database.interface import Database, Executor, Transaction
 from chatops_backend.database.queries import load_queries
 from chatops_backend.problems import ProblemError, not_found
 from chatops_protocol.alert_resources import AlertState, Bound, Threshold
 
 # `list_alerts` without a filter.
-ANY = dict.fromkeys(("before", "states", "level", "server_id", "threshold_id"))
+ANY: dict[str, object] = dict.fromkeys(("before", "states", "level", "server_id", "threshold_id", "visible"))
 _WORDS: dict[AlertState, str] = {
     "pending": "has not fired yet",
     "firing": "fires",
     "acknowledged": "is acknowledged already",
     "resolved": "is over already",
 }
+
+
+async def require_visible(database: Database, alert_id: int, visible: VisibleServers) -> None:
+    """Raise the 404 of an alert that does not exist when it is one of a server that is not visible."""
+    if visible.ids is not None:
+        await _state_of(database, alert_id, visible)
 
 
 async def acknowledge(database: Database, alert_id: int, actor: Actor, comment: str) -> None:
@@ -76,8 +83,9 @@ async def _close(transaction: Transaction, rows: Sequence[Record], actor: str, w
     await queries.close_alerts(transaction, alert_ids=[row["id"] for row in rows])
 
 
-async def _state_of(transaction: Transaction, alert_id: int) -> AlertState:
-    rows = load_queries("alerts").list_alerts(transaction, alert_id=alert_id, count=1, **ANY)
+async def _state_of(database: Executor, alert_id: int, visible: VisibleServers = ALL_SERVERS) -> AlertState:
+    wanted = ANY | {"visible": visible.listed}
+    rows = load_queries("alerts").list_alerts(database, alert_id=alert_id, count=1, **wanted)
     async for row in rows:
         state: AlertState = row["state"]
         return state

@@ -10,6 +10,7 @@ from litestar.di import NamedDependency
 from litestar.params import FromQuery, JSONBody, QueryParameter
 
 from chatops_backend.accounts.access import allow
+from chatops_backend.accounts.visibility import Visible, VisibleServers
 from chatops_backend.alerts import alert_acts
 from chatops_backend.audit.actor import RequestActor
 from chatops_backend.database.interface import Database
@@ -44,6 +45,7 @@ class _AlertKey(msgspec.Struct, frozen=True, array_like=True):
 @get("/", opt=allow("viewer"))
 async def list_alerts(
     database: NamedDependency[Database],
+    visible: Visible,
     states: States = None,
     level: FromQuery[Level | None] = None,
     server_id: IdFilter = None,
@@ -61,15 +63,16 @@ async def list_alerts(
         server_id=server_id,
         threshold_id=threshold_id,
         alert_id=None,
+        visible=visible.listed,
         count=limit + 1,
     )
     return page([alert_from(row) async for row in rows], limit, lambda alert: _AlertKey(alert.id))
 
 
 @get("/{alert_id:int}", opt=allow("viewer"))
-async def read_alert(alert_id: Id, database: NamedDependency[Database]) -> AlertDetail:
+async def read_alert(alert_id: Id, database: NamedDependency[Database], visible: Visible) -> AlertDetail:
     """The alert and everything that happened to it."""
-    return await _detail(database, alert_id)
+    return await _detail(database, alert_id, visible)
 
 
 @post("/{alert_id:int}/acknowledge", opt=allow("operator"), status_code=200)
@@ -77,28 +80,33 @@ async def acknowledge_alert(
     alert_id: Id,
     data: JSONBody[AcknowledgeRequest],
     actor: RequestActor,
+    visible: Visible,
     database: NamedDependency[Database],
 ) -> AlertDetail:
     """Somebody takes care of it: it neither repeats nor escalates. An acknowledged alert stays as it is."""
+    await alert_acts.require_visible(database, alert_id, visible)
     await alert_acts.acknowledge(database, alert_id, actor, data.comment)
-    return await _detail(database, alert_id)
+    return await _detail(database, alert_id, visible)
 
 
 @post("/{alert_id:int}/resolve", opt=allow("operator"), status_code=200)
 async def resolve_alert(
     alert_id: Id,
     actor: RequestActor,
+    visible: Visible,
     database: NamedDependency[Database],
     data: JSONBody[ResolveRequest | None] = None,
 ) -> AlertDetail:
     """It is over. If its condition still holds, a new alert follows."""
+    await alert_acts.require_visible(database, alert_id, visible)
     await alert_acts.resolve(database, alert_id, actor, data.comment if data is not None else "")
-    return await _detail(database, alert_id)
+    return await _detail(database, alert_id, visible)
 
 
-async def _detail(database: Database, alert_id: int) -> AlertDetail:
+async def _detail(database: Database, alert_id: int, visible: VisibleServers) -> AlertDetail:
     queries = load_queries("alerts")
-    rows = queries.list_alerts(database, alert_id=alert_id, count=1, **alert_acts.ANY)
+    wanted = alert_acts.ANY | {"visible": visible.listed}
+    rows = queries.list_alerts(database, alert_id=alert_id, count=1, **wanted)
     found = [alert_from(row) async for row in rows]
     if not found:
         raise not_found("alert", alert_id)

@@ -8,6 +8,7 @@ import asyncpg
 import msgspec
 from asyncpg import Record
 
+from chatops_backend.accounts.visibility import VisibleServers
 from chatops_backend.alerts.alert_acts import close_alerts_of
 from chatops_backend.alerts.rule_faults import Fault, faults_of
 from chatops_backend.alerts.watched_servers import servers_of
@@ -24,11 +25,13 @@ from chatops_protocol.catalog import find_metric
 _MEANING = ("kind", "metric", "labels", "aggregate", "window_s", "comparison", "against_s", "within_s")
 
 
-async def checked(database: Executor, rule: Threshold) -> Threshold:
-    """The rule as it is to be stored. Raises `ProblemError` 400 that names every field at fault and says what to do."""
+async def checked(database: Executor, rule: Threshold, visible: VisibleServers) -> Threshold:
+    """The rule as it is to be stored. Raises `ProblemError` 400 that names every field at fault and says what to do.
+    A server that is not visible is one that does not exist."""
     faults = faults_of(rule)
     queries = load_queries("alerts")
     unknown = await queries.unknown_servers(database, server_ids=rule.server_ids or [])
+    unknown = sorted({*unknown, *(one for one in rule.server_ids or [] if not visible.sees(one))})
     if unknown:
         faults.append(Fault("server_ids", f"there is no server {_listed(unknown)}; remove it"))
     for field in ("channel_ids", "escalate_channel_ids"):
@@ -51,20 +54,27 @@ async def checked(database: Executor, rule: Threshold) -> Threshold:
     )
 
 
-async def list_thresholds(database: Database, after: int, count: int) -> list[StoredThreshold]:
-    rows = load_queries("alerts").list_thresholds(database, after=after, count=count)
-    return [_stored(row) async for row in rows]
+async def list_thresholds(
+    database: Executor, visible: VisibleServers, after: int, count: int, threshold_id: int | None = None
+) -> list[StoredThreshold]:
+    """Rules that watch a visible server; of the servers that they name, those that are visible."""
+    rows = load_queries("alerts").list_thresholds(
+        database, after=after, threshold_id=threshold_id, visible=visible.listed, count=count
+    )
+    return [_shown(_stored(row), visible) async for row in rows]
 
 
-async def find_threshold(database: Database, threshold_id: int) -> StoredThreshold:
-    row = await load_queries("alerts").find_threshold(database, threshold_id=threshold_id)
-    if row is None:
-        raise not_found("rule", threshold_id)
-    return _stored(row)
+async def find_threshold(database: Executor, threshold_id: int, visible: VisibleServers) -> StoredThreshold:
+    for found in await list_thresholds(database, visible, 0, 1, threshold_id):
+        return found
+    raise not_found("rule", threshold_id)
 
 
-async def create_threshold(database: Database, rule: Threshold, actor: Actor) -> StoredThreshold:
-    rule = await checked(database, rule)
+async def create_threshold(
+    database: Database, rule: Threshold, actor: Actor, visible: VisibleServers
+) -> StoredThreshold:
+    rule = await checked(database, rule, visible)
+    _require_within(rule, visible)
     async with database.transaction() as transaction:
         row = await load_queries("alerts").create_threshold(
             transaction, name=rule.name, definition=encoded(rule), enabled=rule.enabled
@@ -75,14 +85,18 @@ async def create_threshold(database: Database, rule: Threshold, actor: Actor) ->
     return _stored(row)
 
 
-async def replace_threshold(database: Database, threshold_id: int, rule: Threshold, actor: Actor) -> StoredThreshold:
+async def replace_threshold(
+    database: Database, threshold_id: int, rule: Threshold, actor: Actor, visible: VisibleServers
+) -> StoredThreshold:
     queries = load_queries("alerts")
     try:
         async with database.transaction() as transaction:
             definition = await queries.lock_threshold(transaction, threshold_id=threshold_id)
             if definition is None:
                 raise not_found("rule", threshold_id)
-            rule = await checked(transaction, rule)
+            await _require_own(transaction, threshold_id, definition, visible)
+            rule = await checked(transaction, rule, visible)
+            _require_within(rule, visible)
             watched: set[int] = set()
             if rule.enabled and _means_the_same(msgspec.json.decode(definition, type=Threshold), rule):
                 watched = {server.id for server in await servers_of(transaction, rule)}
@@ -102,16 +116,51 @@ async def replace_threshold(database: Database, threshold_id: int, rule: Thresho
     return _stored(row)
 
 
-async def delete_threshold(database: Database, threshold_id: int, actor: Actor) -> None:
+async def delete_threshold(database: Database, threshold_id: int, actor: Actor, visible: VisibleServers) -> None:
     queries = load_queries("alerts")
     async with database.transaction() as transaction:
         definition = await queries.lock_threshold(transaction, threshold_id=threshold_id)
         if definition is None:
             raise not_found("rule", threshold_id)
+        await _require_own(transaction, threshold_id, definition, visible)
         await close_alerts_of(transaction, threshold_id, actor.username, "the rule was deleted")
         await queries.delete_threshold(transaction, threshold_id=threshold_id)
         before = msgspec.json.decode(definition)
         await record(transaction, actor, "rule.delete", Target("rule", threshold_id, before["name"]), before=before)
+
+
+async def narrowed(database: Executor, rule: Threshold, visible: VisibleServers) -> Threshold:
+    """The rule, watching none but visible servers: for a replay, which reads what it watches."""
+    if visible.ids is None:
+        return rule
+    watched = [server.id for server in await servers_of(database, rule) if visible.sees(server.id)]
+    return msgspec.structs.replace(rule, server_ids=watched, tag=None, all_servers=False)
+
+
+async def _require_own(transaction: Executor, threshold_id: int, definition: str, visible: VisibleServers) -> None:
+    """Raise `ProblemError` 404 for a rule that is not visible, 403 for one that watches other servers too."""
+    if visible.ids is not None:
+        await find_threshold(transaction, threshold_id, visible)
+        _require_within(msgspec.json.decode(definition, type=Threshold), visible)
+
+
+def _require_within(rule: Threshold, visible: VisibleServers) -> None:
+    if visible.ids is None:
+        return
+    if rule.all_servers or rule.tag is not None or not all(map(visible.sees, rule.server_ids or [])):
+        raise ProblemError(
+            403,
+            "Forbidden",
+            "You see some servers only, and this rule reaches beyond: name yours in `server_ids`.",
+        )
+
+
+def _shown(stored: StoredThreshold, visible: VisibleServers) -> StoredThreshold:
+    named = stored.threshold.server_ids
+    if visible.ids is None or named is None:
+        return stored
+    rule = msgspec.structs.replace(stored.threshold, server_ids=[one for one in named if visible.sees(one)])
+    return msgspec.structs.replace(stored, threshold=rule)
 
 
 def encoded(rule: Threshold) -> str:

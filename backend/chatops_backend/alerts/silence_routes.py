@@ -11,10 +11,11 @@ from litestar.di import NamedDependency
 from litestar.params import JSONBody
 
 from chatops_backend.accounts.access import allow
+from chatops_backend.accounts.visibility import Visible, VisibleServers
 from chatops_backend.alerts.silences import is_active, reason_to_refuse
 from chatops_backend.audit.actor import RequestActor
 from chatops_backend.audit.trail import Target, record
-from chatops_backend.database.interface import Database
+from chatops_backend.database.interface import Database, Executor, Transaction
 from chatops_backend.database.queries import load_queries
 from chatops_backend.paging import DEFAULT_LIMIT, Cursor, Id, IdKey, Limit, page, read_id_cursor
 from chatops_backend.problems import ProblemError, not_found
@@ -24,18 +25,20 @@ from chatops_protocol.resources import Page
 
 @get("/silences", opt=allow("viewer"))
 async def list_silences(
-    database: NamedDependency[Database], limit: Limit = DEFAULT_LIMIT, cursor: Cursor = None
+    database: NamedDependency[Database], visible: Visible, limit: Limit = DEFAULT_LIMIT, cursor: Cursor = None
 ) -> Page[StoredSilence]:
     """Past ones too, until they are deleted; `active` says whether one holds now."""
-    rows = load_queries("notifications").list_silences(database, after=read_id_cursor(cursor), count=limit + 1)
+    rows = load_queries("notifications").list_silences(
+        database, after=read_id_cursor(cursor), visible=visible.listed, count=limit + 1
+    )
     return page([_stored(row) async for row in rows], limit, lambda silence: IdKey(silence.id))
 
 
 @post("/silences", opt=allow("operator"))
 async def create_silence(
-    data: JSONBody[Silence], actor: RequestActor, database: NamedDependency[Database]
+    data: JSONBody[Silence], actor: RequestActor, visible: Visible, database: NamedDependency[Database]
 ) -> StoredSilence:
-    await _check(database, data)
+    await _check(database, data, visible)
     async with database.transaction() as transaction:
         row = await load_queries("notifications").create_silence(
             transaction, definition=_encoded(data), created_by=actor.username
@@ -46,43 +49,64 @@ async def create_silence(
 
 @put("/silences/{silence_id:int}", opt=allow("operator"))
 async def replace_silence(
-    silence_id: Id, data: JSONBody[Silence], actor: RequestActor, database: NamedDependency[Database]
+    silence_id: Id,
+    data: JSONBody[Silence],
+    actor: RequestActor,
+    visible: Visible,
+    database: NamedDependency[Database],
 ) -> StoredSilence:
     """The whole silence anew. Alerts that it covers no longer are told of then."""
-    await _check(database, data)
     queries = load_queries("notifications")
     async with database.transaction() as transaction:
-        before = await queries.lock_silence(transaction, silence_id=silence_id)
-        if before is None:
-            raise not_found("silence", silence_id)
+        before = await _lock(transaction, silence_id, visible)
+        await _check(transaction, data, visible)
         row = await queries.update_silence(transaction, silence_id=silence_id, definition=_encoded(data))
         target = _target(silence_id, data)
-        await record(transaction, actor, "silence.update", target, before=msgspec.json.decode(before), after=data)
+        await record(transaction, actor, "silence.update", target, before=before, after=data)
     return _stored(row)
 
 
 @delete("/silences/{silence_id:int}", opt=allow("operator"))
-async def delete_silence(silence_id: Id, actor: RequestActor, database: NamedDependency[Database]) -> None:
+async def delete_silence(
+    silence_id: Id, actor: RequestActor, visible: Visible, database: NamedDependency[Database]
+) -> None:
     """Ends it. Alerts that fire still are told of then."""
-    queries = load_queries("notifications")
     async with database.transaction() as transaction:
-        before = await queries.lock_silence(transaction, silence_id=silence_id)
-        if before is None:
-            raise not_found("silence", silence_id)
-        await queries.delete_silence(transaction, silence_id=silence_id)
-        silence = msgspec.json.decode(before, type=Silence)
-        await record(transaction, actor, "silence.delete", _target(silence_id, silence), before=silence)
+        before = await _lock(transaction, silence_id, visible)
+        await load_queries("notifications").delete_silence(transaction, silence_id=silence_id)
+        await record(transaction, actor, "silence.delete", _target(silence_id, before), before=before)
 
 
-async def _check(database: Database, silence: Silence) -> None:
+async def _lock(transaction: Transaction, silence_id: int, visible: VisibleServers) -> Silence:
+    definition = await load_queries("notifications").lock_silence(transaction, silence_id=silence_id)
+    if definition is None:
+        raise not_found("silence", silence_id)
+    silence = msgspec.json.decode(definition, type=Silence)
+    if silence.server_id is not None and not visible.sees(silence.server_id):
+        raise not_found("silence", silence_id)
+    _require_within(silence, visible)
+    return silence
+
+
+def _require_within(silence: Silence, visible: VisibleServers) -> None:
+    if visible.ids is not None and silence.server_id is None:
+        raise ProblemError(
+            403, "Forbidden", "You see some servers only, and this silence reaches beyond: name one in `server_id`."
+        )
+
+
+async def _check(database: Executor, silence: Silence, visible: VisibleServers) -> None:
     refusal = reason_to_refuse(silence)
     if refusal is not None:
         raise _invalid(*refusal)
     missing = await load_queries("notifications").missing_of_silence(
         database, threshold_id=silence.threshold_id, server_id=silence.server_id
     )
+    if missing is None and silence.server_id is not None and not visible.sees(silence.server_id):
+        missing = "server_id"
     if missing is not None:
         raise _invalid(missing, "there is none with this id; it may have been deleted")
+    _require_within(silence, visible)
 
 
 def _target(silence_id: int, silence: Silence) -> Target:

@@ -18,6 +18,7 @@ from datetime import UTC, datetime
 import msgspec
 from msgspec import Struct
 
+from chatops_backend.accounts.visibility import VisibleServers
 from chatops_backend.audit.actor import Actor
 from chatops_backend.audit.trail import Target, record
 from chatops_backend.commands.changes import CommandChanges, wait_for
@@ -166,13 +167,13 @@ class Orders:
             )
         self.wake()
 
-    async def cancel_group(self, actor: Actor, group_id: int) -> list[int]:
-        """Ask for the end of all of a group that have not ended, and return them."""
+    async def cancel_group(self, actor: Actor, group_id: int, visible: VisibleServers) -> list[int]:
+        """Ask for the end of all of a group that have not ended, on visible servers, and return them."""
         async with self._database.transaction() as transaction:
-            if await self._queries.group_exists(transaction, group_id=group_id) is None:
+            if await self._queries.group_exists(transaction, group_id=group_id, visible=visible.listed) is None:
                 raise not_found("group of commands", group_id)
             rows = self._queries.request_group_cancel(
-                transaction, group_id=group_id, reason=f"cancelled by {actor.username}"
+                transaction, group_id=group_id, visible=visible.listed, reason=f"cancelled by {actor.username}"
             )
             ids = [row["id"] async for row in rows]
             await record(

@@ -11,6 +11,7 @@ from litestar.di import NamedDependency
 from litestar.params import FromQuery, JSONBody, QueryParameter
 
 from chatops_backend.accounts.access import allow
+from chatops_backend.accounts.visibility import Visible
 from chatops_backend.audit.actor import RequestActor
 from chatops_backend.commands import live, store
 from chatops_backend.commands.orders import AddressedServer, Asked, Group, Orders
@@ -72,6 +73,7 @@ async def run_commands(
     database: NamedDependency[Database],
     orders: NamedDependency[Orders],
     actor: RequestActor,
+    visible: Visible,
 ) -> CommandGroup:
     """Run a command on several servers. Naming none, or a tag that none has, is an error and runs nothing."""
     act = act_of(data)
@@ -81,7 +83,8 @@ async def run_commands(
     # To stop after a failure, one has to wait for how it goes.
     at_a_time = data.at_a_time or (1 if data.stop_after_failures is not None else None)
     async with database.transaction() as transaction:
-        servers = await _servers(transaction, data.server_ids, data.tag)
+        found = await _servers(transaction, data.server_ids, data.tag)
+        servers = [server for server in found if visible.sees(server.id)]
         missing = set(data.server_ids or ()) - {server.id for server in servers}
         if missing:
             listed = ", ".join(map(str, sorted(missing)[:10]))
@@ -96,6 +99,7 @@ async def run_commands(
 @get("/", opt=allow("viewer"))
 async def list_commands(
     database: NamedDependency[Database],
+    visible: Visible,
     states: States = None,
     kind: FromQuery[CommandKind | None] = None,
     server_id: IdFilter = None,
@@ -117,22 +121,28 @@ async def list_commands(
         kind=kind,
         username=username,
         search=search,
+        visible=visible.listed,
         count=limit + 1,
     )
     return page([store.command_from(row) async for row in rows], limit, lambda command: _CommandKey(command.id))
 
 
 @get("/{command_id:int}", opt=allow("viewer"))
-async def read_command(command_id: Id, database: NamedDependency[Database]) -> CommandResult:
+async def read_command(command_id: Id, database: NamedDependency[Database], visible: Visible) -> CommandResult:
     """A command with its output so far."""
-    return await store.find_result(database, command_id)
+    return await store.find_result(database, command_id, visible)
 
 
 @post("/{command_id:int}/cancel", opt=allow("operator"))
 async def cancel_command(
-    command_id: Id, database: NamedDependency[Database], orders: NamedDependency[Orders], actor: RequestActor
+    command_id: Id,
+    database: NamedDependency[Database],
+    orders: NamedDependency[Orders],
+    actor: RequestActor,
+    visible: Visible,
 ) -> Response[Command]:
     """End it, with everything it started: TERM, and KILL after 5 s. 200 when it has ended already, otherwise 202."""
+    await store.find_command(database, command_id, visible)
     await orders.cancel(actor, command_id)
     await orders.wait_for_end(command_id, 1.0)
     command = await store.find_command(database, command_id)
@@ -141,11 +151,16 @@ async def cancel_command(
 
 @post("/groups/{group_id:int}/cancel", opt=allow("operator"), status_code=202)
 async def cancel_group(
-    group_id: Id, database: NamedDependency[Database], orders: NamedDependency[Orders], actor: RequestActor
+    group_id: Id,
+    database: NamedDependency[Database],
+    orders: NamedDependency[Orders],
+    actor: RequestActor,
+    visible: Visible,
 ) -> CommandGroup:
     """End all commands of a group that have not ended. Answers the whole group."""
-    await orders.cancel_group(actor, group_id)
-    rows = load_queries("commands").list_commands(database, **{**store.ANY, "group_id": group_id}, count=2000)
+    await orders.cancel_group(actor, group_id, visible)
+    wanted = {**store.ANY, "group_id": group_id, "visible": visible.listed}
+    rows = load_queries("commands").list_commands(database, **wanted, count=2000)
     return CommandGroup(id=group_id, commands=[store.command_from(row) async for row in rows][::-1])
 
 

@@ -5,6 +5,7 @@ from typing import Any
 import msgspec
 from asyncpg import Record
 
+from chatops_backend.accounts.visibility import ALL_SERVERS, VisibleServers
 from chatops_backend.commands.output import assemble
 from chatops_backend.database.interface import Executor
 from chatops_backend.database.queries import load_queries
@@ -14,24 +15,25 @@ from chatops_protocol.control_messages import Act, RunCommand
 
 # `list_commands` without a filter.
 ANY: dict[str, Any] = dict.fromkeys(
-    ("before", "command_id", "server_id", "group_id", "states", "kind", "username", "search")
+    ("before", "command_id", "server_id", "group_id", "states", "kind", "username", "search", "visible")
 )
 # More pieces than two times half a MiB come to, unless they are tiny.
 MOST_PIECES = 100_000
 
 
-async def find_command(database: Executor, command_id: int) -> Command:
+async def find_command(database: Executor, command_id: int, visible: VisibleServers = ALL_SERVERS) -> Command:
     """Raises `ProblemError` 404."""
-    rows = load_queries("commands").list_commands(database, **{**ANY, "command_id": command_id}, count=1)
+    wanted = {**ANY, "command_id": command_id, "visible": visible.listed}
+    rows = load_queries("commands").list_commands(database, **wanted, count=1)
     found = [command_from(row) async for row in rows]
     if not found:
         raise not_found("command", command_id)
     return found[0]
 
 
-async def find_result(database: Executor, command_id: int) -> CommandResult:
+async def find_result(database: Executor, command_id: int, visible: VisibleServers = ALL_SERVERS) -> CommandResult:
     """A command with its output so far. Raises `ProblemError` 404."""
-    command = await find_command(database, command_id)
+    command = await find_command(database, command_id, visible)
     rows = load_queries("commands").read_output(
         database, command_id=command_id, after=0, since=command.created_at, count=MOST_PIECES
     )

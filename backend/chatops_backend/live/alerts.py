@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 import asyncpg
 import msgspec
 
+from chatops_backend.accounts.visibility import ALL_SERVERS, VisibleServers
 from chatops_backend.alerts.alert_routes import alert_from
 from chatops_backend.database.interface import Database, DatabaseUnavailableError
 from chatops_backend.database.queries import load_queries
@@ -31,10 +32,10 @@ class AlertsBoard:
         self._open: dict[int, Alert] = {}
         self._watchers: set[AlertsWatcher] = set()
 
-    async def watch(self) -> "AlertsWatcher":
-        """A watcher that starts with all open alerts."""
+    async def watch(self, visible: VisibleServers = ALL_SERVERS) -> "AlertsWatcher":
+        """A watcher that starts with all open alerts of the servers that its person sees."""
         await self._reread()
-        watcher = AlertsWatcher(self._open)
+        watcher = AlertsWatcher(self._open, visible)
         self._watchers.add(watcher)
         return watcher
 
@@ -70,6 +71,7 @@ class AlertsBoard:
             server_id=None,
             threshold_id=None,
             alert_id=alert_id,
+            visible=None,
             count=count,
         )
         return [alert_from(row) async for row in rows]
@@ -78,14 +80,15 @@ class AlertsBoard:
 class AlertsWatcher:
     """The alerts that changed since its reader took the last message."""
 
-    def __init__(self, alerts: dict[int, Alert]) -> None:
-        self._pending = dict(alerts)
+    def __init__(self, alerts: dict[int, Alert], visible: VisibleServers) -> None:
+        self._visible = visible
+        self._pending = {key: alert for key, alert in alerts.items() if visible.sees(alert.server_id)}
         self._complete = True
         self._there = asyncio.Event()
         self._there.set()
 
     def offer(self, alerts: list[Alert]) -> None:
-        for alert in alerts:
+        for alert in filter(lambda alert: self._visible.sees(alert.server_id), alerts):
             self._pending[alert.id] = alert
             self._there.set()
 

@@ -14,6 +14,7 @@ from typing import Any
 import asyncpg
 import msgspec
 
+from chatops_backend.accounts.visibility import ALL_SERVERS, VisibleServers
 from chatops_backend.database.interface import Database, DatabaseUnavailableError
 from chatops_backend.database.queries import load_queries
 from chatops_backend.ingest.frame import Frame
@@ -47,10 +48,10 @@ class FleetBoard:
         self._intervals: dict[int, float] = {}
         self._watchers: set[FleetWatcher] = set()
 
-    async def watch(self) -> "FleetWatcher":
-        """A watcher that starts with the complete state."""
+    async def watch(self, visible: VisibleServers = ALL_SERVERS) -> "FleetWatcher":
+        """A watcher that starts with the complete state of the servers that its person sees."""
         await self._reread()
-        watcher = FleetWatcher(self._entries)
+        watcher = FleetWatcher(self._entries, visible)
         self._watchers.add(watcher)
         return watcher
 
@@ -142,18 +143,20 @@ class FleetBoard:
 class FleetWatcher:
     """The entries that changed since its reader took the last message."""
 
-    def __init__(self, entries: dict[int, FleetEntry]) -> None:
+    def __init__(self, entries: dict[int, FleetEntry], visible: VisibleServers) -> None:
         self._there = asyncio.Event()
+        self._visible = visible
         self.start_over(entries)
 
     def start_over(self, entries: dict[int, FleetEntry]) -> None:
-        self._pending = dict(entries)
+        self._pending = {key: entry for key, entry in entries.items() if self._visible.sees(key)}
         self._complete = True
         self._there.set()
 
     def offer(self, entry: FleetEntry) -> None:
-        self._pending[entry.server_id] = entry
-        self._there.set()
+        if self._visible.sees(entry.server_id):
+            self._pending[entry.server_id] = entry
+            self._there.set()
 
     async def messages(self) -> AsyncIterator[bytes]:
         while True:

@@ -61,7 +61,7 @@ async def fleet_socket(
     socket: Socket, board: NamedDependency[FleetBoard], accounts: NamedDependency[AccountService]
 ) -> None:
     with database_needed():
-        watcher = await board.watch()
+        watcher = await board.watch(socket.user.servers)
     try:
         with open_sockets.labels("fleet").track_inprogress():
             await serve_while_session_lives(socket, accounts, push(socket, watcher.messages()))
@@ -82,7 +82,7 @@ async def alerts_socket(
     socket: Socket, alerts_board: NamedDependency[AlertsBoard], accounts: NamedDependency[AccountService]
 ) -> None:
     with database_needed():
-        watcher = await alerts_board.watch()
+        watcher = await alerts_board.watch(socket.user.servers)
     try:
         with open_sockets.labels("alerts").track_inprogress():
             await serve_while_session_lives(socket, accounts, push(socket, watcher.messages()))

@@ -9,6 +9,7 @@ from litestar.di import NamedDependency
 from litestar.params import FromQuery, PathParameter, QueryParameter
 
 from chatops_backend.accounts.access import allow
+from chatops_backend.accounts.visibility import Visible
 from chatops_backend.database.interface import Database
 from chatops_backend.database.queries import load_queries
 from chatops_backend.metrics import arrow
@@ -68,6 +69,7 @@ async def query(
     start: FromQuery[datetime],
     metric_reader: NamedDependency[MetricReader],
     database: NamedDependency[Database],
+    visible: Visible,
     server_ids: Annotated[
         list[int] | None, QueryParameter(name="server_id", description="May be given several times")
     ] = None,
@@ -86,8 +88,10 @@ async def query(
     if group_by and aggregate is None:
         raise ProblemError(400, "Aggregate missing", "`group_by` needs `aggregate`: avg, min, max or sum.")
     chosen = dict.fromkeys(server_ids or [])
+    for server_id in chosen:
+        visible.require(server_id)
     if tag is not None:
-        chosen |= dict.fromkeys(await load_queries("metrics").find_tagged(database, tag=tag))
+        chosen |= dict.fromkeys(filter(visible.sees, await load_queries("metrics").find_tagged(database, tag=tag)))
     if len(chosen) > MAX_SERVERS or any(not 1 <= server_id < 2**31 for server_id in chosen):
         raise ProblemError(400, "Servers not usable", f"Name up to {MAX_SERVERS} servers by their ids.")
     answer = await metric_reader.read(metric, list(chosen), start, end, points, _labels(labels), aggregate, group_by)

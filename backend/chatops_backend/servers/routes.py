@@ -15,6 +15,7 @@ from msgspec import Struct
 
 from chatops_backend.accounts.access import allow
 from chatops_backend.accounts.principals import Principal
+from chatops_backend.accounts.visibility import Visible
 from chatops_backend.audit.actor import RequestActor
 from chatops_backend.audit.trail import Target, record
 from chatops_backend.database.interface import Database, Executor
@@ -49,6 +50,7 @@ class _ConnectionKey(Struct, frozen=True, array_like=True):
 @get("/", opt=allow("viewer"))
 async def list_servers(
     database: NamedDependency[Database],
+    visible: Visible,
     tags: TagFilter = None,
     status: FromQuery[ServerStatus | None] = None,
     search: SearchFilter = None,
@@ -61,6 +63,7 @@ async def list_servers(
         tags=[tag.replace("\0", "") for tag in tags or []],
         status=status,
         search=search,
+        visible=visible.listed,
         count=limit + 1,
     )
     return page([_server(row) async for row in rows], limit, lambda server: IdKey(server.id))
@@ -96,6 +99,11 @@ async def update_server(
             if data.name not in (None, before.name) and not request.user.may("admin"):
                 raise ProblemError(
                     403, "Forbidden", "Only administrators rename servers; leave `name` out to change the rest."
+                )
+            if data.tags is not None and set(data.tags) != set(before.tags) and request.user.servers.ids is not None:
+                # A tag decides who sees a server, this person too.
+                raise ProblemError(
+                    403, "Forbidden", "You see some servers only, so you cannot change tags; leave `tags` out."
                 )
             await queries.update_server(
                 transaction,
