@@ -85,6 +85,7 @@ async def test_after_another_secret_a_channel_asks_for_its_address_and_the_other
     async with alerting.notifying(new):
         await until(lambda: [request.json["receiver"] for request in sink.taken] == ["kept"])
         await until(lambda: _tried(alerting, lost.id))
+        await until(lambda: _delivered(alerting, kept.id))
         found = await channels.list_channels(alerting.database, new, 0, 10)
         assert [(one.name, one.waiting, one.last_error is None) for one in found] == [
             ("lost", 1, False),
@@ -99,6 +100,10 @@ async def test_after_another_secret_a_channel_asks_for_its_address_and_the_other
         assert mended.last_error is None
         alerting.clock.now += 3600
         await until(lambda: [request.json["receiver"] for request in sink.taken] == ["kept", "lost"])
+
+
+async def _delivered(alerting: Alerting, channel_id: int) -> bool:
+    return (await alerting.row("channels", channel_id))["last_delivered_at"] is not None
 
 
 async def _tried(alerting: Alerting, channel_id: int) -> bool:
