@@ -89,7 +89,7 @@ class Connection:
     async def _connect_once(self) -> Outcome:
         self._sender.was_welcome = False
         try:
-            socket = await self._open()
+            socket = await open_socket(self._settings, self._tls)
             self._counters.connections += 1
             await self._talk(socket)
         except ConnectionClosed as closed:
@@ -124,28 +124,31 @@ class Connection:
         finally:
             await socket.close(code)
 
-    def _open(self) -> connect:
-        return DirectConnect(
-            self._settings.url,
-            ssl=self._tls,
-            proxy=True if self._settings.through_proxy else None,
-            # Frames are 1 KB each 5 s: compressing them cost no CPU time that could be measured, but 1.4 MB of memory
-            # here and a window per agent in the backend.
-            compression=None,
-            open_timeout=OPEN_WITHIN_S,
-            ping_interval=PING_EVERY_S,
-            ping_timeout=PONG_WITHIN_S,
-            close_timeout=CLOSE_WITHIN_S,
-            max_size=MAX_MESSAGE_BYTES,
-            logger=_silent,
-        )
-
     def _say(self, reason: str) -> None:
         """Log why there is no connection, but the same reason only now and then."""
         said, at = self._said
         if reason != said or self._sender.was_welcome or time.monotonic() - at >= SAY_AGAIN_AFTER_S:
             log.warning("%s; trying again", reason)
             self._said = (reason, time.monotonic())
+
+
+def open_socket(settings: Settings, tls: ssl.SSLContext | None) -> connect:
+    """`tls` is of `tls_for`."""
+    return DirectConnect(
+        settings.url,
+        ssl=tls,
+        proxy=True if settings.through_proxy else None,
+        local_addr=(settings.own_address, 0) if settings.own_address else None,
+        # Frames are 1 KB each 5 s: compressing them cost no CPU time that could be measured, but 1.4 MB of memory here
+        # and a window per agent in the backend.
+        compression=None,
+        open_timeout=OPEN_WITHIN_S,
+        ping_interval=PING_EVERY_S,
+        ping_timeout=PONG_WITHIN_S,
+        close_timeout=CLOSE_WITHIN_S,
+        max_size=MAX_MESSAGE_BYTES,
+        logger=_silent,
+    )
 
 
 def tls_for(settings: Settings) -> ssl.SSLContext | None:

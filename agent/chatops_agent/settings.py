@@ -9,6 +9,7 @@ import binascii
 import ipaddress
 import math
 import os
+import socket
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -36,6 +37,8 @@ class SettingsError(Exception):
 class Settings:
     """`url` is the WebSocket address; `through_proxy` says whether the environment's proxy may be used for it.
 
+    `own_address` is this host's, when plain http goes there: connections start from it too, so that the operating
+    system refuses them as soon as it has become another host's.
     `commands_file` is the list for the policy ``allowlist``, `command_key` the backend's public key when it was given,
     `command_environment` what commands get to see.
     """
@@ -48,6 +51,7 @@ class Settings:
     spool_max_bytes: int = DEFAULT_SPOOL_MAX_BYTES
     ca_file: Path | None = None
     through_proxy: bool = False
+    own_address: str | None = None
     command_policy: CommandPolicy = "off"
     commands_file: Path | None = None
     allow_root: bool = False
@@ -65,7 +69,7 @@ class Settings:
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> "Settings":
         """Raise `SettingsError` when a value is missing or cannot be used."""
         env = os.environ if environment is None else environment
-        url, loopback = socket_address(env.get("CHATOPS_API_URL") or "")
+        url, through_proxy, own_address = socket_address(env.get("CHATOPS_API_URL") or "")
         interval = _seconds(env, "CHATOPS_INTERVAL", DEFAULT_INTERVAL_S)
         return cls(
             url=url,
@@ -75,7 +79,8 @@ class Settings:
             process_interval_s=max(interval, _seconds(env, "CHATOPS_PROCESS_INTERVAL", DEFAULT_PROCESS_INTERVAL_S)),
             spool_max_bytes=_spool_max_bytes(env),
             ca_file=_readable_file(env, "CHATOPS_CA_FILE"),
-            through_proxy=not loopback,
+            through_proxy=through_proxy,
+            own_address=own_address,
             command_policy=_command_policy(env),
             commands_file=_readable_file(env, "CHATOPS_COMMANDS_FILE"),
             allow_root=_switch(env, "CHATOPS_ALLOW_ROOT"),
@@ -87,8 +92,8 @@ class Settings:
         )
 
 
-def socket_address(api_url: str) -> tuple[str, bool]:
-    """Return the agent socket's address under `api_url`, and whether that host is this one."""
+def socket_address(api_url: str) -> tuple[str, bool, str | None]:
+    """Return the agent socket's address under `api_url`, and `through_proxy` and `own_address` of the settings."""
     if not api_url:
         raise SettingsError(
             "CHATOPS_API_URL is not set; set it to the backend's address, like https://chatops.example.org"
@@ -102,13 +107,17 @@ def socket_address(api_url: str) -> tuple[str, bool]:
         raise SettingsError("CHATOPS_API_URL must not contain a user name or password")
     if parts.scheme not in ("http", "https") or not host or parts.query or parts.fragment:
         raise SettingsError(f"CHATOPS_API_URL {api_url!r} must look like https://host:port")
-    loopback = is_loopback(host)
-    if parts.scheme == "http" and not loopback:
+    url = _as_websocket(parts, host, port)
+    if is_loopback(host):
+        return url, False, None
+    if parts.scheme == "https":
+        return url, True, None
+    if not is_own_address(host):
         raise SettingsError(
             f"CHATOPS_API_URL {api_url!r} is plain http to another host: the API key would cross the network "
-            "unencrypted; use https:// (plain http is allowed to localhost, 127.0.0.1 and ::1 only)"
+            "unencrypted; use https:// (plain http is allowed to localhost and to addresses of this host only)"
         )
-    return _as_websocket(parts, host, port), loopback
+    return url, False, host
 
 
 def is_loopback(host: str) -> bool:
@@ -119,6 +128,19 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def is_own_address(host: str) -> bool:
+    """Whether `host` is an address of one of this host's interfaces, now. A name does not count."""
+    try:
+        address = ipaddress.ip_address(host)
+        if address.is_unspecified or address.is_multicast:
+            return False  # these can be bound although nothing has them
+        with socket.socket(socket.AF_INET6 if address.version == 6 else socket.AF_INET) as probe:
+            probe.bind((host, 0))
+    except (ValueError, OSError):
+        return False
+    return True
 
 
 def _as_websocket(parts: SplitResult, host: str, port: int | None) -> str:

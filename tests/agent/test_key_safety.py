@@ -1,5 +1,6 @@
 """S19: the key never leaves for a server whose certificate does not verify, nor over plain ws for another host."""
 
+import asyncio
 import os
 import socket
 import ssl
@@ -12,6 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from chatops_agent.connection import open_socket
+from chatops_agent.settings import Settings
 
 StartAgent = Callable[..., Any]
 KEY = b"chatops_agent_this-is-the-canary-of-these-tests"
@@ -180,6 +184,18 @@ def test_plain_ws_to_another_host_is_refused_before_anything_is_sent(
     agent = start_agent(f"http://0.0.0.0:{recorder.port}")
     assert agent.process.wait(10) == 2
     assert "unencrypted; use https://" in agent.log
+    assert recorder.connections == 0
+
+
+def test_an_address_that_is_no_longer_this_hosts_gets_nothing(recorder: Recorder, tmp_path: Path) -> None:
+    """Plain http goes to the host itself only, and its address can move. 203.0.113.9 is nobody's."""
+
+    async def connect() -> None:
+        settings = Settings(f"ws://127.0.0.1:{recorder.port}/", KEY.decode(), tmp_path, own_address="203.0.113.9")
+        await open_socket(settings, None)
+
+    with pytest.raises(OSError, match="while attempting to bind"):
+        asyncio.run(connect())
     assert recorder.connections == 0
 
 

@@ -1,7 +1,10 @@
 """Settings of the agent: what is refused and what the refusal says."""
 
+import ipaddress
+import socket
 from pathlib import Path
 
+import psutil
 import pytest
 
 from chatops_agent.settings import Settings, SettingsError
@@ -43,6 +46,16 @@ def test_the_backends_address_becomes_the_sockets(api_url: str, url: str, throug
 def test_plain_http_to_another_host_is_refused(host: str) -> None:
     with pytest.raises(SettingsError, match="unencrypted; use https"):
         settings(CHATOPS_API_URL=f"http://{host}:8000")
+
+
+def test_plain_http_is_allowed_to_an_address_of_this_host_and_past_the_proxy() -> None:
+    """`chatops up` with CHATOPS_HOST set to the host's own address gives its agent such an address."""
+    own = [a.address for of in psutil.net_if_addrs().values() for a in of if a.family == socket.AF_INET]
+    own = [address for address in own if not ipaddress.ip_address(address).is_loopback]
+    if not own:
+        pytest.skip("this host has no address but loopback's")
+    made = settings(CHATOPS_API_URL=f"http://{own[0]}:8000")
+    assert (made.through_proxy, made.own_address) == (False, own[0])
 
 
 @pytest.mark.parametrize(
