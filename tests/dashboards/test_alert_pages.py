@@ -15,7 +15,7 @@ from quart import Quart
 from chatops_client import AsyncClient
 from chatops_dashboards.alert_hub import AlertHub, alert_hub
 from chatops_dashboards.components.alert_actions import carry_out, silence_of
-from chatops_dashboards.components.alert_navigation import stream_count
+from chatops_dashboards.components.alert_navigation import count_badge, stream_count
 from chatops_dashboards.components.alert_table import open_table, select
 from chatops_dashboards.newest_only import Running, newest_only, stop
 from chatops_dashboards.pages import PAGES
@@ -225,6 +225,16 @@ async def test_the_hub_follows_what_opens_changes_and_ends(session: Session) -> 
     assert (set(hub.open), hub.firing(), hub.resolved) == ({2}, 1, 1)
     await hub.take(AlertsState(True, []))
     assert (hub.open, hub.resolved, hub.version) == ({}, 2, 3)
+
+
+async def test_a_count_from_before_the_link_was_lost_says_so(session: Session) -> None:
+    hub = AlertHub(session.client)
+    await hub.take(AlertsState(True, [alert()]))
+    assert "last heard" not in text_of(count_badge(hub))
+    hub.on_link("disconnected")
+    badge = count_badge(hub)
+    assert "1 firing, 1 of them critical when the backend was last heard" in text_of(badge)
+    assert "nav-count-stale" in badge.className
 
 
 def test_the_most_urgent_come_first_and_filters_narrow() -> None:

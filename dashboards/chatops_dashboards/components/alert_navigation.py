@@ -40,9 +40,11 @@ def count_badge(hub: AlertHub) -> Any:
         return None
     level = "critical" if critical else "warning"
     words = f"{count} firing, {critical} of them critical" if critical else f"{count} firing"
+    stale = "" if hub.current else " nav-count-stale"
+    words += " when the backend was last heard" if stale else ""
     return html.Span(
         [html.Span(count, **dashed(aria_hidden="true")), html.Span(words, className="visually-hidden")],
-        className=f"nav-count nav-count-{level}",
+        className=f"nav-count nav-count-{level}{stale}",
         title=words,
     )
 
@@ -50,9 +52,9 @@ def count_badge(hub: AlertHub) -> Any:
 async def stream_count(session: Session, view: View, zone: tzinfo, push: Push) -> None:
     """Keeps the header's count; runs beside the stream of every page."""
     async with alert_hub(session).subscribed() as hub:
-        version, shown = 0, (-1, -1)
+        version, shown = 0, (-1, -1, True)
         while hub.refusal is None:
-            state = (hub.firing(), hub.firing("critical"))
+            state = (hub.firing(), hub.firing("critical"), hub.current)
             if hub.heard and state != shown:
                 push(COUNT_ID, children=count_badge(hub))
                 shown = state
