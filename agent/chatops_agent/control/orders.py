@@ -91,6 +91,7 @@ class Orders:
         self._disk = Worker()
         self._threads = ThreadPoolExecutor(MOST_AT_ONCE, thread_name_prefix="order")
         self._ledger: Ledger | None = None
+        self._opening = asyncio.Lock()
         self._reports: dict[str, Report] = {}
         self._running: dict[str, tuple[asyncio.Task[None], Stop]] = {}
         self._turn = 0
@@ -108,8 +109,12 @@ class Orders:
 
     async def met(self, backend_time: float) -> None:
         """Connected: everything that is not known to be stored is said again."""
-        if self._ledger is not None:
-            await self._disk.run(self._ledger.set_floor_if_new, backend_time)
+        try:
+            if self._policy.effective != "off":
+                ledger = await self._opened()
+                await self._disk.run(ledger.set_floor_if_new, backend_time)
+        except (OSError, sqlite3.Error) as error:
+            log.error("the ledger of orders cannot be used: %s", error)  # noqa: TRY400 - tried again with the next order
         for report in self._reports.values():
             report.rewind()
         self._changed()
@@ -161,7 +166,11 @@ class Orders:
         if report is not None and report.outcome is not None:
             del self._reports[message.nonce]
         if self._ledger is not None:
-            await self._disk.run(self._ledger.reported, message.nonce)
+            try:
+                await self._disk.run(self._ledger.reported, message.nonce)
+            except sqlite3.Error as error:
+                # Then it is said once more in the next life, which does no harm.
+                log.warning("the end of order %s is not noted as told: %s", message.nonce, error)
 
     async def close(self, within_s: float) -> None:
         """End what runs and write down that it was."""
@@ -170,25 +179,28 @@ class Orders:
         if self._running:
             await asyncio.wait([task for task, _ in self._running.values()], timeout=within_s)
         if self._ledger is not None:
-            self._disk.run(self._ledger.close)
+            await asyncio.wait({self._disk.run(self._ledger.close)}, timeout=within_s / 2)
 
     # -- steps ---------------------------------------------------------------------------------------------------
 
     async def _opened(self) -> Ledger:
-        if self._ledger is None:
-            self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-            ledger = await self._disk.run(Ledger, self._directory)
-            for interrupted in ledger.interrupted:
-                killed = await self._disk.run(end_leftovers, interrupted.nonce)
-                log.warning(
-                    "order %d was under way when the agent ended; %d of its processes were ended now",
-                    interrupted.id,
-                    killed,
-                )
-            for finished in await self._disk.run(ledger.unreported):
-                self._report_end(finished)
-            self._ledger = ledger
-        return self._ledger
+        async with self._opening:
+            return self._ledger or await self._open()
+
+    async def _open(self) -> Ledger:
+        self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        ledger = await self._disk.run(Ledger, self._directory)
+        for interrupted in ledger.interrupted:
+            killed = await self._disk.run(end_leftovers, interrupted.nonce)
+            log.warning(
+                "order %d was under way when the agent ended; %d of its processes were ended now",
+                interrupted.id,
+                killed,
+            )
+        for finished in await self._disk.run(ledger.unreported):
+            self._report_end(finished)
+        self._ledger = ledger
+        return ledger
 
     async def _begin(self, message: CarryOut) -> None:
         self._policy.require()

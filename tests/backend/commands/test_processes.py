@@ -2,19 +2,10 @@
 
 import signal
 import subprocess
-from collections.abc import Iterator
 
 import pytest
 
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture
-def sleeper() -> Iterator[subprocess.Popen[bytes]]:
-    process = subprocess.Popen(["sleep", "1000"])
-    yield process
-    process.kill()
-    process.wait()
 
 
 def listed(host) -> list[dict]:
@@ -63,12 +54,12 @@ async def test_a_later_process_of_the_same_number_is_left_alone(host, sleeper, o
 
 
 async def test_the_first_process_and_the_agent_itself_are_left_alone(host) -> None:
-    for pid in (1, host.program.process.pid):
+    for pid in (1, host.process.pid):
         body = {"signal": "KILL", "started_at": 1.0}
         answer = host.backend.call("POST", f"/processes/{host.server_id}/{pid}/signal", json=body).json()
         assert answer["state"] == "failed"
         assert "not signalled from here" in answer["detail"]
-    assert host.program.process.poll() is None
+    assert host.process.poll() is None
 
 
 async def test_a_host_that_allows_nothing_lists_its_processes_and_signals_none(new_host, sleeper) -> None:
