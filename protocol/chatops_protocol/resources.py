@@ -2,6 +2,7 @@
 
 from datetime import datetime
 from typing import Annotated, Any, Generic, Literal, TypeVar
+from uuid import UUID
 
 from msgspec import Meta, Struct
 
@@ -81,6 +82,19 @@ class User(Struct, frozen=True):
     all_servers: bool = True
     server_ids: list[int] = []
     server_tags: list[str] = []
+
+
+class Session(Struct, frozen=True):
+    """A log-in that is open. `last_used_at`: when it was last carried on, which happens every quarter of an hour of
+    use. `client` is what the program that logged in said of itself. `current`: the one that asks."""
+
+    id: UUID
+    created_at: datetime
+    last_used_at: datetime
+    expires_at: datetime
+    address: str | None
+    client: str
+    current: bool
 
 
 class UpdateMeRequest(Struct, frozen=True, forbid_unknown_fields=True):

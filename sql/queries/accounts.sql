@@ -81,8 +81,8 @@ SELECT EXISTS (SELECT FROM chatops.users);
 -- name: open_session^
 -- A new log-in, that ends when it is not refreshed for :idle_s seconds. No row when the account was disabled meanwhile,
 -- or its password changed.
-INSERT INTO chatops.sessions (user_id, expires_at)
-SELECT id, now() + make_interval(secs => :idle_s)
+INSERT INTO chatops.sessions (user_id, expires_at, address, client)
+SELECT id, now() + make_interval(secs => :idle_s), :address, :client
 FROM chatops.users
 WHERE id = :user_id::bigint AND active AND password_hash = :password_hash
 RETURNING id;
@@ -113,7 +113,8 @@ WHERE token_hash = :token_hash;
 -- name: extend_session^
 -- Moves the end of a living session: :idle_s seconds from now, but at most :longest_s after its log-in.
 UPDATE chatops.sessions AS s
-SET expires_at = least(now() + make_interval(secs => :idle_s), s.created_at + make_interval(secs => :longest_s))
+SET expires_at = least(now() + make_interval(secs => :idle_s), s.created_at + make_interval(secs => :longest_s)),
+    refreshed_at = now(), address = coalesce(:address, s.address)
 FROM chatops.users AS u
 WHERE s.id = :session_id AND s.revoked_at IS NULL AND s.expires_at > now() AND u.id = s.user_id AND u.active
 RETURNING s.id AS session_id, u.id, u.username, u.role, u.display_name, u.active, u.created_at, u.all_servers,
@@ -128,6 +129,25 @@ SELECT u.id AS user_id, u.username, u.role,
 FROM chatops.sessions AS s
 JOIN chatops.users AS u ON u.id = s.user_id
 WHERE s.id = :session_id AND s.revoked_at IS NULL AND s.expires_at > now() AND u.active;
+
+-- name: list_sessions
+-- Living sessions of one account, newest first, before the one of :created_at and :id (NULL: from the newest), at most
+-- :count.
+SELECT id, created_at, refreshed_at, expires_at, address, client
+FROM chatops.sessions
+WHERE user_id = :user_id::bigint AND revoked_at IS NULL AND expires_at > now()
+  AND (:created_at::timestamptz IS NULL OR (created_at, id) < (:created_at, :id::uuid))
+ORDER BY created_at DESC, id DESC
+LIMIT :count;
+
+-- name: revoke_living_session^
+-- Ends a session of one account; its name, or no row when there is none such that lives.
+UPDATE chatops.sessions AS s
+SET revoked_at = now(), revoked_because = :because
+FROM chatops.users AS u
+WHERE s.id = :session_id AND s.user_id = :user_id::bigint AND s.revoked_at IS NULL AND s.expires_at > now()
+  AND u.id = s.user_id
+RETURNING u.username;
 
 -- name: revoke_session^
 -- Ends one session and says whose it was; no row when it had ended already.

@@ -5,7 +5,7 @@ from typing import Any
 from litestar import Request, Router, get, post, put
 from litestar.params import JSONBody
 
-from chatops_backend.accounts import user_routes, users
+from chatops_backend.accounts import session_routes, user_routes, users
 from chatops_backend.accounts.access import allow, allow_anyone, optional_person
 from chatops_backend.accounts.principals import Principal
 from chatops_backend.accounts.service import Accounts
@@ -21,12 +21,15 @@ from chatops_protocol.resources import (
     User,
 )
 
+MOST_CLIENT = 200
 PersonRequest = Request[Principal, Any, Any]
 
 
 @post("/login", opt=allow_anyone(), status_code=200)
-async def login(data: JSONBody[LoginRequest], accounts: Accounts, actor: RequestActor) -> TokenPair:
-    return await accounts.login(data.username, data.password, actor)
+async def login(
+    data: JSONBody[LoginRequest], request: Request[Any, Any, Any], accounts: Accounts, actor: RequestActor
+) -> TokenPair:
+    return await accounts.login(data.username, data.password, actor, _client(request))
 
 
 @post("/refresh", opt=allow_anyone(), status_code=200)
@@ -65,11 +68,16 @@ async def update_me(
     return await users.update_user(accounts.database, accounts.principals, user_id, change, None, None, actor)
 
 
+def _client(request: Request[Any, Any, Any]) -> str:
+    said = request.headers.get("user-agent", "")
+    return "".join(letter for letter in said if letter.isprintable())[:MOST_CLIENT]
+
+
 route_handlers = [
     Router(
         "/auth",
-        route_handlers=[login, refresh, logout, change_password, read_me, update_me],
+        route_handlers=[login, refresh, logout, change_password, read_me, update_me, *session_routes.own_handlers],
         tags=["accounts"],
     ),
-    Router("/users", route_handlers=user_routes.handlers, tags=["accounts"]),
+    Router("/users", route_handlers=[*user_routes.handlers, *session_routes.user_handlers], tags=["accounts"]),
 ]

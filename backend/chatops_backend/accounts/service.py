@@ -49,7 +49,8 @@ class AccountService:
         principal = await self.principals.current(claims.sid)
         return principal if principal is not None and str(principal.user_id) == claims.sub else None
 
-    async def login(self, username: str, password: str, actor: Actor) -> TokenPair:
+    async def login(self, username: str, password: str, actor: Actor, client: str = "") -> TokenPair:
+        """`client` is what the caller's program says of itself."""
         queries = load_queries("accounts")
         with self._guessing(username, actor.address) as right:
             # No username holds a NUL, and PostgreSQL would not take one.
@@ -63,7 +64,7 @@ class AccountService:
             right()
         assert known_hash is not None
         try:
-            session_id, refresh_token = await self.sessions.open(found, actor.address)
+            session_id, refresh_token = await self.sessions.open(found, actor.address, client)
         except InvalidTokenError:
             await self._record_refusal(actor, "auth.login", found)
             raise _wrong("The username or the password is wrong.") from None

@@ -3,6 +3,7 @@
 A token that comes a second time was copied by somebody: its session ends at once, for thief and owner alike.
 """
 
+from datetime import datetime
 from uuid import UUID
 
 from asyncpg import Record
@@ -13,6 +14,8 @@ from chatops_backend.audit.actor import Actor
 from chatops_backend.audit.trail import Target, note, record
 from chatops_backend.database.interface import Database, Executor
 from chatops_backend.database.queries import load_queries
+from chatops_backend.problems import ProblemError
+from chatops_protocol.resources import User
 
 DAY_S = 86_400.0
 IDLE_S = 30 * DAY_S
@@ -25,7 +28,7 @@ class Sessions:
         self._principals = principals
         self._queries = load_queries("accounts")
 
-    async def open(self, user: Record, address: str | None) -> tuple[UUID, str]:
+    async def open(self, user: Record, address: str | None, client: str) -> tuple[UUID, str]:
         """A new session's id and first refresh token.
 
         Raises `InvalidTokenError` when the account was disabled or got another password since `user` was read.
@@ -33,7 +36,12 @@ class Sessions:
         async with self._database.transaction() as transaction:
             await self._queries.delete_old_sessions(transaction, user_id=user["id"])
             row = await self._queries.open_session(
-                transaction, user_id=user["id"], password_hash=user["password_hash"], idle_s=IDLE_S
+                transaction,
+                user_id=user["id"],
+                password_hash=user["password_hash"],
+                idle_s=IDLE_S,
+                address=address,
+                client=client,
             )
             if row is None:
                 raise InvalidTokenError
@@ -61,7 +69,7 @@ class Sessions:
                     )
             else:
                 person = await self._queries.extend_session(
-                    transaction, session_id=session_id, idle_s=IDLE_S, longest_s=LONGEST_S
+                    transaction, session_id=session_id, idle_s=IDLE_S, longest_s=LONGEST_S, address=actor.address
                 )
                 following = await self._store_token(transaction, session_id) if person is not None else ""
         if misused is not None:
@@ -90,6 +98,37 @@ class Sessions:
         if row is not None:
             person = Actor("person", row["username"], row["user_id"], row["role"], session_id, actor.address)
             await note(self._database, person, action, Target("user", row["user_id"], row["username"]))
+
+    async def living(
+        self, user_id: int, count: int, created_at: datetime | None, session_id: UUID | None
+    ) -> list[Record]:
+        """Open sessions of one account, newest first, after the one that the two name."""
+        rows = self._queries.list_sessions(
+            self._database, user_id=user_id, created_at=created_at, id=session_id, count=count
+        )
+        return [row async for row in rows]
+
+    async def revoke(self, session_id: UUID, user_id: int, actor: Actor) -> None:
+        """End one of an account's sessions. Raises `ProblemError` 404."""
+        because = f"ended by {actor.username}"
+        async with self._database.transaction() as transaction:
+            row = await self._queries.revoke_living_session(
+                transaction, session_id=session_id, user_id=user_id, because=because
+            )
+            if row is None:
+                raise ProblemError(404, "Not found", f"There is no session {session_id}; it may have ended.")
+            await record(transaction, actor, "session.end", Target("session", session_id, row["username"]))
+        self._principals.session_changed(session_id)
+
+    async def revoke_all(self, user: User, actor: Actor, *, but: UUID | None = None) -> None:
+        """End all of an account's sessions, but the one given."""
+        async with self._database.transaction() as transaction:
+            await self._queries.revoke_sessions_of_user(
+                transaction, user_id=user.id, because=f"ended by {actor.username}", except_session=but
+            )
+            detail = "all" if but is None else "all but the one that asked"
+            await record(transaction, actor, "session.end", Target("user", user.id, user.username), detail=detail)
+        self._principals.user_changed(user.id)
 
     async def _store_token(self, executor: Executor, session_id: UUID) -> str:
         token = new_refresh_token()

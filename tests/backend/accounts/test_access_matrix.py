@@ -38,12 +38,18 @@ ACCESS = {
     "POST /api/v1/auth/change-password": "viewer",
     "GET /api/v1/auth/me": "viewer",
     "PUT /api/v1/auth/me": "viewer",
+    "GET /api/v1/auth/sessions": "viewer",
+    "DELETE /api/v1/auth/sessions": "viewer",
+    "DELETE /api/v1/auth/sessions/{session_id:uuid}": "viewer",
     "GET /api/v1/users": "admin",
     "POST /api/v1/users": "admin",
     "GET /api/v1/users/{user_id:int}": "admin",
     "PUT /api/v1/users/{user_id:int}": "admin",
     "PATCH /api/v1/users/{user_id:int}": "admin",
     "DELETE /api/v1/users/{user_id:int}": "admin",
+    "GET /api/v1/users/{user_id:int}/sessions": "admin",
+    "DELETE /api/v1/users/{user_id:int}/sessions": "admin",
+    "DELETE /api/v1/users/{user_id:int}/sessions/{session_id:uuid}": "admin",
     "GET /api/v1/servers": "viewer",
     "POST /api/v1/servers": "admin",
     "GET /api/v1/servers/{server_id:int}": "viewer",
@@ -127,6 +133,7 @@ FILLED = {
 def fill(path: str) -> str:
     for part in FILLED:
         path = path.replace(part, "2000000000")
+    path = path.replace("{session_id:uuid}", "00000000-0000-4000-8000-000000000000")
     return path.replace("{filename:str}", "none.whl").replace("{path:str}", "none.json")
 
 

@@ -8,6 +8,7 @@ import secrets
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
+from uuid import UUID
 
 import httpx
 import pytest
@@ -51,6 +52,13 @@ class World:
     async def user(self) -> int:
         return await self.database.fetchval(
             "INSERT INTO chatops.users (username, password_hash, role) VALUES ($1, '', 'viewer') RETURNING id", fresh()
+        )
+
+    async def session(self) -> UUID:
+        """One more of the administrator's own."""
+        return await self.database.fetchval(
+            "INSERT INTO chatops.sessions (user_id, expires_at) VALUES ($1, now() + INTERVAL '1 day') RETURNING id",
+            self.person.id,
         )
 
     async def key(self) -> int:
@@ -129,11 +137,15 @@ RECIPES: dict[str, Recipe] = {
     "POST /auth/login": Recipe("auth.login", body=own_log_in),
     "POST /auth/logout": Recipe("auth.logout"),
     "POST /auth/change-password": Recipe("auth.change_password", body=own_password),
+    "DELETE /auth/sessions": Recipe("session.end"),
+    "DELETE /auth/sessions/{session_id:uuid}": Recipe("session.end", "session"),
     "PUT /auth/me": Recipe("user.update", body=given(display_name="Ann")),
     "POST /users": Recipe("user.create", body=given(username=fresh, password=f"long {CANARY}", role="viewer")),
     "PUT /users/{user_id:int}": Recipe("user.update", "user", given(role="operator")),
     "PATCH /users/{user_id:int}": Recipe("user.update", "user", given(password=f"long {CANARY}")),
     "DELETE /users/{user_id:int}": Recipe("user.delete", "user"),
+    "DELETE /users/{user_id:int}/sessions": Recipe("session.end"),
+    "DELETE /users/{user_id:int}/sessions/{session_id:uuid}": Recipe("session.end", "session"),
     "POST /servers": Recipe("server.create", body=given(name=fresh)),
     "PUT /servers/{server_id:int}": Recipe("server.update", "server", given(name=fresh)),
     "PATCH /servers/{server_id:int}": Recipe("server.update", "server", given(tags=["a"])),
@@ -201,6 +213,7 @@ async def prepared(world: World, route: str) -> tuple[Callable[[], Awaitable[htt
     """What sends the request of a route, and the id that is in its path. What it needs is there."""
     recipe = RECIPES[route]
     method, path = route.split()
+    path = path.replace("{user_id:int}/", f"{world.person.id}/")
     made = str(await getattr(world, recipe.maker)()) if recipe.maker is not None else None
     if made is not None:
         path = path[: path.index("{")] + made + path[path.index("}") + 1 :]
