@@ -48,6 +48,9 @@ from chatops_backend.live import routes as live_routes
 from chatops_backend.live.alerts import AlertsBoard
 from chatops_backend.live.fleet import FleetBoard
 from chatops_backend.live.hub import Hub
+from chatops_backend.live.logs import LogTail
+from chatops_backend.logs import routes as log_routes
+from chatops_backend.logs import stream as log_stream
 from chatops_backend.metrics import routes as metrics_routes
 from chatops_backend.metrics.reader import MetricReader
 from chatops_backend.problems import exception_handlers
@@ -71,9 +74,12 @@ def create_app(
     revocations = KeyRevocations()
     hub, board = Hub(), FleetBoard(database)
 
+    log_tail = LogTail(database)
+
     def publish(frames: list[Frame]) -> None:
         hub.publish(frames)
         board.publish(frames)
+        log_tail.publish(frames)
 
     writer = Writer(database, publish)
     channel, changes = AgentChannel(), CommandChanges()
@@ -111,6 +117,8 @@ def create_app(
                     *server_routes.route_handlers,
                     *metrics_routes.route_handlers,
                     *alert_routes.route_handlers,
+                    *log_routes.route_handlers,
+                    *log_stream.route_handlers,
                     *live_routes.route_handlers,
                     *ingest_routes.route_handlers,
                     *agent_wheel_routes.route_handlers,
@@ -129,6 +137,7 @@ def create_app(
             "settings": _provide(settings),
             "hub": _provide(hub),
             "board": _provide(board),
+            "log_tail": _provide(log_tail),
             "gateway": _provide(gateway),
             "metric_reader": _provide(metric_reader),
             "sender": _provide(sender),

@@ -13,8 +13,10 @@ from msgspec import Struct, json
 from chatops_protocol.alert_resources import Alert
 from chatops_protocol.command_resources import Command
 from chatops_protocol.control_messages import Stream
+from chatops_protocol.log_lines import LogLine
 from chatops_protocol.resources import ServerStatus
 
+CLOSE_BAD_REQUEST = 4400
 CLOSE_UNAUTHENTICATED = 4401
 CLOSE_FORBIDDEN = 4403
 CLOSE_NOT_FOUND = 4404
@@ -89,7 +91,15 @@ class CommandOutput(Struct, frozen=True, tag="output"):
     skipped: int = 0
 
 
-ToPerson = ServerSamples | FleetState | AlertsState | CommandChanged | CommandOutput
+class LogLines(Struct, frozen=True, tag="log_lines"):
+    """New log lines of a server, oldest first. `incomplete`: more came before these than were sent."""
+
+    server_id: int
+    lines: list[LogLine]
+    incomplete: bool
+
+
+ToPerson = ServerSamples | FleetState | AlertsState | CommandChanged | CommandOutput | LogLines
 
 decode_from_person = json.Decoder(AuthenticatePerson).decode
 decode_to_person = json.Decoder(ToPerson).decode

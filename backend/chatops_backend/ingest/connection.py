@@ -22,6 +22,7 @@ from chatops_backend.accounts.sockets import Socket
 from chatops_backend.ingest.frame import ROW_OVERHEAD_BYTES, Frame
 from chatops_backend.ingest.rows import Refusals, Row, RowReader, decode_rows
 from chatops_backend.ingest.writer import Writer
+from chatops_backend.logs.incoming import Line, LineReader
 from chatops_protocol.agent_messages import (
     CLOSE_PROTOCOL_ERROR,
     Authenticate,
@@ -34,6 +35,7 @@ from chatops_protocol.agent_messages import (
     encode_msgpack,
 )
 from chatops_protocol.control_messages import CommandPolicy, ControlFromAgent, ControlToAgent
+from chatops_protocol.log_lines import LOG
 
 log = logging.getLogger(__name__)
 
@@ -90,6 +92,7 @@ class AgentConnection:
         key_id: int,
         stream: str,
         readers: dict[int, dict[str, RowReader]],
+        line_readers: dict[int, LineReader],
         writer: Writer,
         clock: Callable[[], float] = time.time,
         control: ControlListener | None = None,
@@ -107,6 +110,7 @@ class AgentConnection:
         self._binary = binary
         self.stream = stream
         self._readers = readers
+        self._line_readers = line_readers
         self._writer = writer
         self._clock = clock
         self._acknowledged = 0
@@ -195,8 +199,16 @@ class AgentConnection:
         rows: dict[str, tuple[RowReader, list[Row]]] = {}
         reason = self._refusal_of(samples)
         readers = self._readers.get(samples.layout, {})
+        lines: list[Line] = []
+        line_reader = self._line_readers.get(samples.layout)
         stored = 0
         for name, encoded in samples.rows.items():
+            if name == LOG and line_reader is not None:
+                # Whatever the frame's time: each line has its own.
+                lines, refused = line_reader.read(encoded, self._clock(), binary=binary)
+                if refused:
+                    self._refuse(samples.sequence, name, refused)
+                continue
             reader = readers.get(name)
             if reason is not None or reader is None:
                 count = len(decode_rows(encoded, binary=binary))
@@ -215,7 +227,8 @@ class AgentConnection:
             sequence=samples.sequence,
             time=datetime.fromtimestamp(samples.time if rows else 0, UTC),
             rows=rows,
-            size=len(message) + stored * ROW_OVERHEAD_BYTES,
+            size=len(message) + (stored + len(lines)) * ROW_OVERHEAD_BYTES,
+            lines=lines,
         )
 
     def _refusal_of(self, samples: _ReceivedSamples) -> RefusalReason | None:

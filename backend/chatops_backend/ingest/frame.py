@@ -1,11 +1,13 @@
 """A frame on its way through the backend, and who sent it."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Protocol
 
 from msgspec import Struct
 
 from chatops_backend.ingest.rows import Row, RowReader
+from chatops_backend.logs.incoming import Line
 
 # What a stored row and its object cost beside the bytes of the message.
 ROW_OVERHEAD_BYTES = 400
@@ -31,6 +33,7 @@ class Frame(Struct, frozen=True):
     time: datetime
     rows: dict[str, tuple[RowReader, list[Row]]]
     size: int
+    lines: Sequence[Line] = ()
 
     @property
     def stream_key(self) -> tuple[int, str]:

@@ -16,6 +16,7 @@ from chatops_backend.database.queries import load_queries
 from chatops_backend.ingest.connection import TRY_AGAIN_LATER, UNDECODABLE, AgentConnection, ControlListener
 from chatops_backend.ingest.rows import LayoutError, readers_for
 from chatops_backend.ingest.writer import MAX_STREAMS, TooManyStreamsError, Writer
+from chatops_backend.logs.incoming import LineReader
 from chatops_backend.servers.agent_keys import AgentIdentity, KeyRevocations, identify_agent, still_valid
 from chatops_protocol.agent_messages import (
     AUTHENTICATE_WITHIN_S,
@@ -27,6 +28,7 @@ from chatops_protocol.agent_messages import (
     decode_from_agent_json,
     decode_from_agent_msgpack,
 )
+from chatops_protocol.log_lines import LOG
 
 log = logging.getLogger(__name__)
 
@@ -137,7 +139,13 @@ class Gateway:
             identity = await identify_agent(self._database, first.api_key)
             if identity is None:
                 raise _RefusedError(CLOSE_UNAUTHENTICATED, "the key is not valid", "key")
-            checked = {number: readers_for(layout) for number, layout in first.layouts.items()}
+            checked = {
+                number: readers_for({name: columns for name, columns in layout.items() if name != LOG})
+                for number, layout in first.layouts.items()
+            }
+            line_readers = {
+                number: LineReader(layout[LOG]) for number, layout in first.layouts.items() if LOG in layout
+            }
             also_open = [c.stream for c in self._by_key.values() if c.server_id == identity.server_id]
             mark = await self._writer.open_stream(identity.server_id, first.stream, also_open)
             await self._queries.describe_agent(
@@ -161,6 +169,7 @@ class Gateway:
             key_id=identity.key_id,
             stream=first.stream,
             readers={number: readers for number, (readers, _) in checked.items()},
+            line_readers=line_readers,
             writer=self._writer,
             clock=self._clock,
             control=self._control,
@@ -170,6 +179,9 @@ class Gateway:
         ignored: dict[str, list[str]] = {}
         for _, names in checked.values():
             ignored.update(names)
+        for line_reader in line_readers.values():
+            if line_reader.ignored:
+                ignored[LOG] = line_reader.ignored
         welcome = Welcome(identity.server_id, mark, ignored, self._clock(), self._command_key)
         return connection, welcome, identity
 

@@ -21,6 +21,7 @@ from chatops_backend.database.queries import load_queries
 from chatops_backend.ingest.frame import Frame
 from chatops_backend.ingest.queue import FrameQueue
 from chatops_backend.ingest.rows import Row, RowReader, columns_of
+from chatops_protocol.log_lines import LOG
 
 log = logging.getLogger(__name__)
 
@@ -81,6 +82,7 @@ class Writer:
         self._queue = FrameQueue()
         self._marks: dict[tuple[int, str], int] = {}
         self._queries = load_queries("ingest")
+        self._log_queries = load_queries("logs")
         queue_bytes.set_function(lambda: self._queue.bytes)
 
     async def put(self, frame: Frame) -> None:
@@ -197,6 +199,8 @@ class Writer:
                 raise _MarksMovedError
             for name, (columns, values) in tables_of(frames).items() if with_rows else ():
                 await transaction.insert_columns(name, columns, values)
+            if with_rows and (lines := lines_of(frames)):
+                await self._log_queries.insert_log_lines(transaction, **lines)
             late = late_stretches(frames, self._clock() - LATE_S)
             if late:
                 server_ids = list(late)
@@ -211,6 +215,7 @@ class Writer:
         for frame in frames:
             for name, (_, rows) in frame.rows.items():
                 stored[name] += len(rows)
+            stored[LOG] += len(frame.lines)
         for name, count in stored.items():
             rows_stored.labels(name).inc(count)
         frames_stored.inc(len(frames))
@@ -239,6 +244,20 @@ class Writer:
         log.error("frame %d of server %d cannot be stored and is refused: %s", frame.sequence, frame.server_id, error)
         frames_refused.inc()
         frame.origin.refuse_frame(frame.sequence, "the database does not take these rows")
+
+
+def lines_of(frames: list[Frame]) -> dict[str, list[object]]:
+    """All frames' log lines as the parameters of `insert_log_lines`; empty without any."""
+    lines = [(frame.server_id, line) for frame in frames for line in frame.lines]
+    if not lines:
+        return {}
+    return {
+        "times": [line[0] for _, line in lines],
+        "server_ids": [server_id for server_id, _ in lines],
+        "sources": [line[1] for _, line in lines],
+        "levels": [line[2] for _, line in lines],
+        "messages": [line[3] for _, line in lines],
+    }
 
 
 def late_stretches(frames: list[Frame], before: float) -> dict[int, tuple[datetime, datetime]]:

@@ -170,6 +170,7 @@ RECIPES: dict[str, Recipe] = {
     "POST /alerts/silences": Recipe("silence.create", body=silence_of_a_server),
     "PUT /alerts/silences/{silence_id:int}": Recipe("silence.update", "silence", silence_of_a_server),
     "DELETE /alerts/silences/{silence_id:int}": Recipe("silence.delete", "silence"),
+    "PUT /logs/policies": Recipe("log_policies.update", body=given(keep_days=20, compress_after_days=5)),
     "POST /commands": Recipe("command.run", body=command_on_a_server, result="intended"),
     "POST /commands/{server_id:int}": Recipe("command.run", "server", given(argv=["true"]), "intended", makes=True),
     "POST /commands/{command_id:int}/cancel": Recipe("command.cancel", "command"),

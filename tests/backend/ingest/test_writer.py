@@ -151,11 +151,15 @@ def frame(
     taken: dict[str, tuple[RowReader, list[Row]]] = {"host": (HOST_READER, [(float(sequence),)])}
     if rows is not None:
         taken["cpu"] = (CPU_READER, rows)
-    return Frame(origin, server_id, stream, sequence, datetime.fromtimestamp(time.time(), UTC), taken, size)
+    now = datetime.fromtimestamp(time.time(), UTC)
+    return Frame(origin, server_id, stream, sequence, now, taken, size, [(now, "x.log", "info", str(sequence))])
 
 
 async def stored(database: Database, server_id: int) -> list[float]:
+    """The values of the server's frames that are stored. Each came with a log line, which is stored with it or not."""
     rows = await database.fetch("SELECT cpu_percent FROM metrics.host WHERE server_id = $1 ORDER BY 1", server_id)
+    lines = await database.fetch("SELECT message FROM chatops.logs WHERE server_id = $1", server_id)
+    assert sorted(float(line["message"]) for line in lines) == [row["cpu_percent"] for row in rows]
     return [row["cpu_percent"] for row in rows]
 
 
