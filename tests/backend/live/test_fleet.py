@@ -12,7 +12,8 @@ import pytest
 from chatops_backend.database.interface import Database, DatabaseUnavailableError
 from chatops_backend.ingest.frame import Frame, Origin
 from chatops_backend.ingest.rows import RowReader
-from chatops_backend.live.fleet import FleetBoard, FleetWatcher
+from chatops_backend.live.board import Watcher
+from chatops_backend.live.fleet import FleetBoard
 from chatops_protocol.catalog import HOST
 from chatops_protocol.live_messages import FleetEntry, FleetState, decode_to_person
 
@@ -55,7 +56,7 @@ async def heard_of(database: Database, seconds_ago: float, interval_s: float = 5
     return server_id
 
 
-async def shown(watcher: FleetWatcher, server_id: int, status: str | None = None) -> FleetEntry:
+async def shown(watcher: Watcher[FleetEntry], server_id: int, status: str | None = None) -> FleetEntry:
     """What the watcher is told of a server, once it is told that it has this status."""
     async with asyncio.timeout(30):
         async for message in watcher.messages():
