@@ -165,7 +165,7 @@ async def _stream_until_outdated(session: Session, server_id: int, fleet: FleetH
             if hub.of_server(server_id) != marked or (any(growing.values()) and datetime.now(UTC) > marks_end):
                 return
             if samples is None:
-                if links[-1:] == ["connected"] and (state := status_of(fleet, server_id)) != told:
+                if links[-1:] != ["disconnected"] and (state := status_of(fleet, server_id)) != told:
                     told = state
                     push("live-note", children=live_note(newest, told, datetime.now(UTC), zone))
                 continue
