@@ -98,6 +98,13 @@ def load_or_create_secret_key(settings: Settings) -> str:
     return secret
 
 
+def known_secret_key(settings: Settings) -> str | None:
+    """The secret if there is one already: a command that is run elsewhere must not make another."""
+    if settings.secret_key is None and not (settings.data_dir / "secret_key").is_file():
+        return None
+    return load_or_create_secret_key(settings)
+
+
 def prepare_data_dir(path: Path) -> None:
     """Create the data directory, readable by its owner alone. Raise `SettingsError` when it cannot be written."""
     try:

@@ -18,6 +18,7 @@ import click
 import httpx
 
 from chatops_backend.accounts.first_run import ensure_first_administrator
+from chatops_backend.commands.signing import OrderSigner
 from chatops_backend.database.interface import DatabaseError
 from chatops_backend.database.migrations import migrate
 from chatops_backend.database.open import open_database
@@ -113,6 +114,7 @@ class _Supervisor:
         agent = {
             "CHATOPS_API_URL": api,
             "CHATOPS_API_KEY": agent_key,
+            "CHATOPS_COMMAND_KEY": OrderSigner(secret).shown_public_key,
             "CHATOPS_SPOOL_DIR": environment.get("CHATOPS_SPOOL_DIR") or str(settings.data_dir / "spool"),
         }
         # What a part has no use for it is not given.

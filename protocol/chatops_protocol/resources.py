@@ -190,7 +190,8 @@ class ApiKey(Struct, frozen=True):
 
 
 class CreatedApiKey(Struct, frozen=True):
-    """`key` is shown here and never again."""
+    """`key` is shown here and never again. `command_key` is what the agent takes as `CHATOPS_COMMAND_KEY`, so that it
+    knows from the beginning by which key orders are signed; it is no secret."""
 
     id: int
     server_id: int
@@ -200,6 +201,7 @@ class CreatedApiKey(Struct, frozen=True):
     created_at: datetime
     key: str
     expires_at: datetime | None = None
+    command_key: str | None = None
 
 
 class AgentWheel(Struct, frozen=True):

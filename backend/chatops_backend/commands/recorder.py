@@ -141,7 +141,7 @@ class Recorder:
             known = await self._queries.lock_output(transaction, command_id=number, nonce=nonce, server_id=server_id)
             if known is None:
                 return
-            fresh = _joined([piece for piece in pieces if piece.sequence > known["output_sequence"]])
+            fresh = _joined(_new(pieces, known["output_sequence"]))
             if not fresh:
                 return
             places = [known["output_bytes"]]
@@ -182,6 +182,16 @@ def _by_order(
     for connection, news in batch:
         orders.setdefault((connection, news.id, news.nonce), []).append(news)
     return list(orders.items())
+
+
+def _new(pieces: list[OrderOutput], last: int) -> list[OrderOutput]:
+    """Those after the sequence `last`, each once, in order: after a reconnect an agent sends again."""
+    fresh: list[OrderOutput] = []
+    for piece in pieces:
+        if piece.sequence > last:
+            fresh.append(piece)
+            last = piece.sequence
+    return fresh
 
 
 def _joined(pieces: list[OrderOutput]) -> list[OrderOutput]:

@@ -6,11 +6,12 @@ import click
 from msgspec import convert
 
 from chatops_backend.audit.actor import command_line
+from chatops_backend.commands.signing import OrderSigner
 from chatops_backend.database.interface import Database, Transaction
 from chatops_backend.database.queries import load_queries
 from chatops_backend.problems import ProblemError
 from chatops_backend.servers import inventory
-from chatops_backend.settings import Settings, address_of
+from chatops_backend.settings import Settings, address_of, known_secret_key
 from chatops_backend.terminal import print_table, with_database
 from chatops_protocol.resources import CreateApiKeyRequest, WriteServerRequest
 
@@ -111,11 +112,13 @@ def _show(made: str, key_only: bool, introduction: str) -> None:
         click.echo(made)
         return
     settings = Settings.from_environment()
+    secret = known_secret_key(settings)
+    command_key = f"CHATOPS_COMMAND_KEY={OrderSigner(secret).shown_public_key} " if secret is not None else ""
     address = settings.api_url or address_of(settings.host, settings.port)
     click.echo(
         f"{introduction}\n"
         f"  python3 -m venv chatops && chatops/bin/pip install {address}{_wheel_path()}\n"
-        f"  CHATOPS_API_URL={address} CHATOPS_API_KEY_FILE=agent_key chatops/bin/chatops agent\n"
+        f"  {command_key}CHATOPS_API_URL={address} CHATOPS_API_KEY_FILE=agent_key chatops/bin/chatops agent\n"
         f"key (shown only now): {made}"
     )
 

@@ -9,12 +9,14 @@ from litestar.params import JSONBody
 
 from chatops_backend.accounts.access import allow
 from chatops_backend.audit.actor import RequestActor
+from chatops_backend.commands.signing import OrderSigner
 from chatops_backend.database.interface import Database
 from chatops_backend.database.queries import load_queries
 from chatops_backend.paging import DEFAULT_LIMIT, Cursor, Id, IdFilter, IdKey, Limit, page, read_id_cursor
 from chatops_backend.problems import ProblemError
 from chatops_backend.servers import inventory
 from chatops_backend.servers.agent_keys import Revocations
+from chatops_backend.settings import Settings, load_or_create_secret_key
 from chatops_protocol.resources import ApiKey, CreateApiKeyRequest, CreatedApiKey, Page
 
 
@@ -33,7 +35,10 @@ async def list_api_keys(
 
 @post("/", opt=allow("admin"))
 async def create_api_key(
-    data: JSONBody[CreateApiKeyRequest], database: NamedDependency[Database], actor: RequestActor
+    data: JSONBody[CreateApiKeyRequest],
+    database: NamedDependency[Database],
+    settings: NamedDependency[Settings],
+    actor: RequestActor,
 ) -> CreatedApiKey:
     if data.expires_at is not None and data.expires_at <= datetime.now(UTC):
         raise ProblemError(
@@ -53,6 +58,7 @@ async def create_api_key(
         created_at=row["created_at"],
         key=key,
         expires_at=row["expires_at"],
+        command_key=OrderSigner(load_or_create_secret_key(settings)).shown_public_key,
     )
 
 
