@@ -35,6 +35,7 @@ class Settings:
     allow_private_targets: bool = False
     heartbeat_url: str | None = field(default=None, repr=False)
     dashboard_secret: str | None = field(default=None, repr=False)
+    shell_needs_second_factor: bool = False
     trusted_proxies: tuple[str, ...] = ()
 
     @classmethod
@@ -59,6 +60,7 @@ class Settings:
             allow_private_targets=_switch(env, "CHATOPS_ALLOW_PRIVATE_TARGETS"),
             heartbeat_url=_web_address("CHATOPS_HEARTBEAT_URL", _value_or_file(env, "CHATOPS_HEARTBEAT_URL")),
             dashboard_secret=dashboard_secret,
+            shell_needs_second_factor=_switch(env, "CHATOPS_SHELL_NEEDS_SECOND_FACTOR"),
             trusted_proxies=_networks(env, "CHATOPS_TRUSTED_PROXIES"),
         )
 

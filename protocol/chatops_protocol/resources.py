@@ -23,6 +23,7 @@ TAG_PATTERN = r"^[A-Za-z0-9._:=/-]+$(?!\n)"
 Tag = Annotated[str, Meta(min_length=1, max_length=64, pattern=TAG_PATTERN)]
 Tags = Annotated[list[Tag], Meta(max_length=32)]
 Id = Annotated[int, Meta(ge=0, le=2**63 - 1)]
+TotpCode = Annotated[str, Meta(min_length=1, max_length=64)]
 ServerIds = Annotated[list[Id], Meta(max_length=2000)]
 Moment = Annotated[datetime, Meta(tz=True)]
 
@@ -50,8 +51,11 @@ class Problem(Struct, omit_defaults=True):
 
 
 class LoginRequest(Struct, frozen=True, forbid_unknown_fields=True):
+    """Whoever has a second factor sends `totp_code` too: the app's six digits, or a recovery code."""
+
     username: Annotated[str, Meta(max_length=256)]
     password: Annotated[str, Meta(max_length=1024)]
+    totp_code: TotpCode | None = None
 
 
 class RefreshRequest(Struct, frozen=True, forbid_unknown_fields=True):
@@ -82,6 +86,39 @@ class User(Struct, frozen=True):
     all_servers: bool = True
     server_ids: list[int] = []
     server_tags: list[str] = []
+    second_factor: bool = False
+
+
+class PasswordRequest(Struct, frozen=True, forbid_unknown_fields=True):
+    current_password: Annotated[str, Meta(max_length=1024)]
+
+
+class SecondFactorRequest(Struct, frozen=True, forbid_unknown_fields=True):
+    """The app's six digits, or a recovery code."""
+
+    totp_code: TotpCode
+
+
+class SecondFactorState(Struct, frozen=True):
+    """`needed_for_shell`: a code of the last five minutes is wanted before a shell command."""
+
+    enabled: bool
+    confirmed_at: datetime | None
+    recovery_codes_left: int
+    needed_for_shell: bool
+
+
+class SecondFactorEnrolment(Struct, frozen=True):
+    """Shown once. `otpauth_uri` is what an app reads from a picture of it; `secret` is for typing it in."""
+
+    secret: str
+    otpauth_uri: str
+
+
+class RecoveryCodes(Struct, frozen=True):
+    """Shown once; each is good once, in place of a code of the app."""
+
+    recovery_codes: list[str]
 
 
 class Session(Struct, frozen=True):

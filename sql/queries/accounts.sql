@@ -1,12 +1,16 @@
 -- name: find_user_for_login^
 -- The account behind a username, letter case aside, with its password's hash.
-SELECT id, username, password_hash, role, display_name, active, created_at, all_servers, server_ids, server_tags
+SELECT id, username, password_hash, role, display_name, active, created_at, all_servers, server_ids, server_tags,
+       EXISTS (SELECT FROM chatops.second_factors AS f WHERE f.user_id = users.id AND f.confirmed_at IS NOT NULL)
+           AS second_factor
 FROM chatops.users
 WHERE lower(username) = lower(:username);
 
 -- name: find_user^
 -- One account by its id.
-SELECT id, username, role, display_name, active, created_at, all_servers, server_ids, server_tags
+SELECT id, username, role, display_name, active, created_at, all_servers, server_ids, server_tags,
+       EXISTS (SELECT FROM chatops.second_factors AS f WHERE f.user_id = users.id AND f.confirmed_at IS NOT NULL)
+           AS second_factor
 FROM chatops.users
 WHERE id = :user_id::bigint;
 
@@ -18,7 +22,9 @@ WHERE id = :user_id::bigint AND active;
 
 -- name: list_users
 -- Accounts after the id :after, at most :count, ascending.
-SELECT id, username, role, display_name, active, created_at, all_servers, server_ids, server_tags
+SELECT id, username, role, display_name, active, created_at, all_servers, server_ids, server_tags,
+       EXISTS (SELECT FROM chatops.second_factors AS f WHERE f.user_id = users.id AND f.confirmed_at IS NOT NULL)
+           AS second_factor
 FROM chatops.users
 WHERE id > :after
 ORDER BY id
@@ -29,7 +35,9 @@ LIMIT :count;
 INSERT INTO chatops.users (username, password_hash, role, display_name, all_servers, server_ids, server_tags)
 VALUES (:username, :password_hash, :role, :display_name, :all_servers, :server_ids::bigint[], :server_tags)
 ON CONFLICT DO NOTHING
-RETURNING id, username, role, display_name, active, created_at, all_servers, server_ids, server_tags;
+RETURNING id, username, role, display_name, active, created_at, all_servers, server_ids, server_tags,
+       EXISTS (SELECT FROM chatops.second_factors AS f WHERE f.user_id = users.id AND f.confirmed_at IS NOT NULL)
+           AS second_factor;
 
 -- name: update_user^
 -- Changes what is not NULL of one account.
@@ -41,7 +49,9 @@ SET role = coalesce(:role, role),
     server_ids = coalesce(:server_ids::bigint[], server_ids),
     server_tags = coalesce(:server_tags, server_tags)
 WHERE id = :user_id::bigint
-RETURNING id, username, role, display_name, active, created_at, all_servers, server_ids, server_tags;
+RETURNING id, username, role, display_name, active, created_at, all_servers, server_ids, server_tags,
+       EXISTS (SELECT FROM chatops.second_factors AS f WHERE f.user_id = users.id AND f.confirmed_at IS NOT NULL)
+           AS second_factor;
 
 -- name: set_password!
 -- Gives one account another password.
@@ -57,7 +67,9 @@ RETURNING id;
 
 -- name: lock_user^
 -- Holds one account until the transaction ends.
-SELECT id, username, role, display_name, active, created_at, all_servers, server_ids, server_tags
+SELECT id, username, role, display_name, active, created_at, all_servers, server_ids, server_tags,
+       EXISTS (SELECT FROM chatops.second_factors AS f WHERE f.user_id = users.id AND f.confirmed_at IS NOT NULL)
+           AS second_factor
 FROM chatops.users
 WHERE id = :user_id::bigint
 FOR UPDATE;
@@ -118,7 +130,9 @@ SET expires_at = least(now() + make_interval(secs => :idle_s), s.created_at + ma
 FROM chatops.users AS u
 WHERE s.id = :session_id AND s.revoked_at IS NULL AND s.expires_at > now() AND u.id = s.user_id AND u.active
 RETURNING s.id AS session_id, u.id, u.username, u.role, u.display_name, u.active, u.created_at, u.all_servers,
-          u.server_ids, u.server_tags;
+          u.server_ids, u.server_tags,
+       EXISTS (SELECT FROM chatops.second_factors AS f WHERE f.user_id = u.id AND f.confirmed_at IS NOT NULL)
+           AS second_factor;
 
 -- name: find_principal^
 -- Who a living session speaks for, with the role of this moment, and the servers they may see (NULL: all, as
@@ -162,6 +176,63 @@ RETURNING u.id AS user_id, u.username, u.role;
 UPDATE chatops.sessions
 SET revoked_at = now(), revoked_because = :because
 WHERE user_id = :user_id AND revoked_at IS NULL AND id IS DISTINCT FROM :except_session;
+
+-- name: find_second_factor^
+-- An account's second factor, confirmed or not.
+SELECT user_id, salt, confirmed_at, last_step,
+       (SELECT count(*) FROM chatops.recovery_codes AS code
+         WHERE code.user_id = factor.user_id AND used_at IS NULL) AS recovery_codes_left
+FROM chatops.second_factors AS factor
+WHERE user_id = :user_id::bigint;
+
+-- name: begin_second_factor^
+-- A second factor that waits for its first code, in place of one that did; no row when one is switched on.
+INSERT INTO chatops.second_factors AS factor (user_id, salt)
+VALUES (:user_id, :salt)
+ON CONFLICT (user_id) DO UPDATE SET salt = excluded.salt, created_at = now(), last_step = 0
+WHERE factor.confirmed_at IS NULL
+RETURNING user_id;
+
+-- name: confirm_second_factor!
+-- From now on it is asked for.
+UPDATE chatops.second_factors SET confirmed_at = now() WHERE user_id = :user_id;
+
+-- name: use_step^
+-- Uses up a period and all before it; of several at once one gets a row.
+UPDATE chatops.second_factors
+SET last_step = :step
+WHERE user_id = :user_id AND last_step < :step
+RETURNING user_id;
+
+-- name: use_recovery_code^
+-- Uses up one recovery code of a second factor that is switched on; no row when it is none, or used.
+UPDATE chatops.recovery_codes AS code
+SET used_at = now()
+FROM chatops.second_factors AS factor
+WHERE code.user_id = :user_id AND code.code_hash = :code_hash AND code.used_at IS NULL
+  AND factor.user_id = code.user_id AND factor.confirmed_at IS NOT NULL
+RETURNING code.user_id;
+
+-- name: replace_recovery_codes!
+-- Other recovery codes for an account.
+WITH former AS (DELETE FROM chatops.recovery_codes WHERE user_id = :user_id)
+INSERT INTO chatops.recovery_codes (user_id, code_hash)
+SELECT :user_id, unnest(:code_hashes::bytea[]);
+
+-- name: delete_second_factor^
+-- An account's second factor is gone, with its recovery codes; no row when there is none.
+DELETE FROM chatops.second_factors WHERE user_id = :user_id::bigint RETURNING user_id;
+
+-- name: note_proof!
+-- A code was shown in this session now.
+UPDATE chatops.sessions SET proved_at = now() WHERE id = :session_id;
+
+-- name: find_proof^
+-- How long ago a code was shown in a session, and since when its person has a second factor (NULL: has none).
+SELECT extract(epoch FROM now() - session.proved_at)::float8 AS proved_s_ago, factor.confirmed_at
+FROM chatops.sessions AS session
+LEFT JOIN chatops.second_factors AS factor ON factor.user_id = session.user_id
+WHERE session.id = :session_id;
 
 -- name: replace_password_hash!
 -- The same password, hashed with today's parameters, unless it changed meanwhile.

@@ -6,7 +6,7 @@ from typing import TextIO
 
 import click
 
-from chatops_backend.accounts import first_run, users
+from chatops_backend.accounts import first_run, second_factor, users
 from chatops_backend.accounts.principals import Principals
 from chatops_backend.audit.actor import command_line
 from chatops_backend.database.interface import Database
@@ -74,16 +74,33 @@ def change(username: str, role: Role | None, active: bool | None) -> None:
         raise click.UsageError("say what to change: --role, --enable or --disable")
 
     async def work(database: Database) -> User:
-        found = [one for one in await first_run.list_users(database) if one.username.lower() == username.lower()]
-        if not found:
-            raise ProblemError(404, "Not found", f"there is no user {username}; `chatops user list` shows them")
+        found = await _find(database, username)
         request = UpdateUserRequest(role=role, active=active)
         # A running backend has its own memory of sessions and notices within a second.
         principals = Principals(database, time.monotonic)
-        return await users.update_user(database, principals, found[0].id, request, None, None, command_line())
+        return await users.update_user(database, principals, found.id, request, None, None, command_line())
 
     changed = with_database(work)
     click.echo(f"{changed.username}: role {changed.role}, {'active' if changed.active else 'disabled'}")
+
+
+@user.command("second-factor-off")
+@click.argument("username")
+def second_factor_off(username: str) -> None:
+    """Switch off the second factor of USERNAME, who has lost the telephone and the recovery codes."""
+
+    async def work(database: Database) -> None:
+        await second_factor.switch_off(database, await _find(database, username), command_line())
+
+    with_database(work)
+    click.echo(f"{username} logs in with the password alone now")
+
+
+async def _find(database: Database, username: str) -> User:
+    for one in await first_run.list_users(database):
+        if one.username.lower() == username.lower():
+            return one
+    raise ProblemError(404, "Not found", f"there is no user {username}; `chatops user list` shows them")
 
 
 def _password(file: TextIO | None) -> str:

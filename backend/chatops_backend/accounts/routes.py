@@ -5,7 +5,7 @@ from typing import Any
 from litestar import Request, Router, get, post, put
 from litestar.params import JSONBody
 
-from chatops_backend.accounts import session_routes, user_routes, users
+from chatops_backend.accounts import second_factor_routes, session_routes, user_routes, users
 from chatops_backend.accounts.access import allow, allow_anyone, optional_person
 from chatops_backend.accounts.principals import Principal
 from chatops_backend.accounts.service import Accounts
@@ -29,7 +29,7 @@ PersonRequest = Request[Principal, Any, Any]
 async def login(
     data: JSONBody[LoginRequest], request: Request[Any, Any, Any], accounts: Accounts, actor: RequestActor
 ) -> TokenPair:
-    return await accounts.login(data.username, data.password, actor, _client(request))
+    return await accounts.login(data.username, data.password, data.totp_code, actor, _client(request))
 
 
 @post("/refresh", opt=allow_anyone(), status_code=200)
@@ -76,8 +76,21 @@ def _client(request: Request[Any, Any, Any]) -> str:
 route_handlers = [
     Router(
         "/auth",
-        route_handlers=[login, refresh, logout, change_password, read_me, update_me, *session_routes.own_handlers],
+        route_handlers=[
+            login,
+            refresh,
+            logout,
+            change_password,
+            read_me,
+            update_me,
+            *session_routes.own_handlers,
+            *second_factor_routes.own_handlers,
+        ],
         tags=["accounts"],
     ),
-    Router("/users", route_handlers=[*user_routes.handlers, *session_routes.user_handlers], tags=["accounts"]),
+    Router(
+        "/users",
+        route_handlers=[*user_routes.handlers, *session_routes.user_handlers, *second_factor_routes.user_handlers],
+        tags=["accounts"],
+    ),
 ]

@@ -16,6 +16,7 @@ from litestar.di import NamedDependency
 from chatops_backend.accounts.login_limits import LoginLimits, TooManyAttemptsError
 from chatops_backend.accounts.passwords import HashingBusyError, Passwords
 from chatops_backend.accounts.principals import Principal, Principals
+from chatops_backend.accounts.second_factor import SecondFactor, SecondFactorNeededError, SecondFactors
 from chatops_backend.accounts.sessions import Sessions
 from chatops_backend.accounts.tokens import ACCESS_TOKEN_S, AccessTokens, InvalidTokenError
 from chatops_backend.audit.actor import Actor
@@ -37,6 +38,7 @@ class AccountService:
     limits: LoginLimits
     principals: Principals
     sessions: Sessions
+    second_factors: SecondFactors
     origins: frozenset[str]
     dashboard_secret: str | None = field(default=None, repr=False)
 
@@ -49,7 +51,9 @@ class AccountService:
         principal = await self.principals.current(claims.sid)
         return principal if principal is not None and str(principal.user_id) == claims.sub else None
 
-    async def login(self, username: str, password: str, actor: Actor, client: str = "") -> TokenPair:
+    async def login(
+        self, username: str, password: str, totp_code: str | None, actor: Actor, client: str = ""
+    ) -> TokenPair:
         """`client` is what the caller's program says of itself."""
         queries = load_queries("accounts")
         with self._guessing(username, actor.address) as right:
@@ -61,6 +65,7 @@ class AccountService:
             if not await self.passwords.verify(known_hash, password) or found is None or not found["active"]:
                 await self._record_refusal(actor, "auth.login", found)
                 raise _wrong("The username or the password is wrong.")
+            factor = await self._check_second_factor(found, totp_code, actor)
             right()
         assert known_hash is not None
         try:
@@ -68,6 +73,8 @@ class AccountService:
         except InvalidTokenError:
             await self._record_refusal(actor, "auth.login", found)
             raise _wrong("The username or the password is wrong.") from None
+        if factor is not None:
+            await self.second_factors.prove(session_id)
         if self.passwords.is_outdated(known_hash):
             # Nobody is turned away for it: there will be another log-in.
             with contextlib.suppress(HashingBusyError):
@@ -97,17 +104,8 @@ class AccountService:
     async def change_password(self, principal: Principal, current: str, new: str, actor: Actor) -> None:
         """Every other session of the person ends."""
         queries = load_queries("accounts")
+        await self.require_password(principal, current, actor, "auth.change_password")
         target = Target("user", principal.user_id, principal.username)
-        with self._guessing(principal.username, actor.address) as right:
-            known_hash = await queries.find_password_hash(self.database, user_id=principal.user_id)
-            if not await self.passwords.verify(known_hash, current):
-                await record_alone(
-                    self.database, actor, "auth.change_password", target, result="refused", detail="wrong password"
-                )
-                raise ProblemError(
-                    403, "Wrong password", "The current password is wrong; the password stays as it was."
-                )
-            right()
         password_hash = await self.hash_password(new)
         async with self.database.transaction() as transaction:
             queries = load_queries("accounts")
@@ -148,9 +146,62 @@ class AccountService:
         except HashingBusyError:
             attempt.not_tried()
             raise _busy() from None
-        except DatabaseUnavailableError:
+        except (DatabaseUnavailableError, SecondFactorNeededError):
             attempt.not_tried()
             raise
+
+    async def require_password(self, principal: Principal, password: str, actor: Actor, action: str) -> None:
+        """Raise `ProblemError` 403 unless it is the person's. `action` is what it was asked for."""
+        with self._guessing(principal.username, actor.address) as right:
+            known = await load_queries("accounts").find_password_hash(self.database, user_id=principal.user_id)
+            if not await self.passwords.verify(known, password):
+                await self._record_wrong(principal, actor, action, "wrong password")
+                raise ProblemError(403, "Wrong password", "The current password is wrong; nothing was changed.")
+            right()
+
+    async def require_code(self, principal: Principal, code: str, actor: Actor, action: str) -> None:
+        """Raise `ProblemError` 403 unless it is a good code of the person's, which is used up by that. 409 when there
+        is no second factor."""
+        with self._guessing(principal.username, actor.address) as right:
+            factor = await self.second_factors.find(principal.user_id)
+            if factor is None or factor.confirmed_at is None:
+                raise ProblemError(409, "No second factor", "There is none; set it up first.")
+            if not await self.second_factors.check(factor, code):
+                await self._record_wrong(principal, actor, action, "wrong code")
+                raise _wrong_code()
+            right()
+
+    async def confirm_second_factor(self, principal: Principal, code: str, actor: Actor) -> list[str]:
+        """Switch on a second factor by its first code, and return its recovery codes. Raises `ProblemError`."""
+        with self._guessing(principal.username, actor.address) as right:
+            codes = await self.second_factors.confirm(principal, code, actor)
+            if codes is None:
+                await self._record_wrong(principal, actor, "second_factor.switch_on", "wrong code")
+                raise _wrong_code()
+            right()
+        self.principals.user_changed(principal.user_id)
+        return codes
+
+    async def _check_second_factor(self, user: Record, code: str | None, actor: Actor) -> SecondFactor | None:
+        factor = await self.second_factors.find(user["id"]) if user["second_factor"] else None
+        if factor is None:
+            return None
+        if code is None:
+            raise SecondFactorNeededError(
+                401,
+                "Second factor needed",
+                "Send `totp_code` too: the six digits of your app, or a recovery code.",
+                headers={"WWW-Authenticate": "Bearer"},
+            )
+        if not await self.second_factors.check(factor, code):
+            target = Target("user", user["id"], user["username"])
+            await record_alone(self.database, actor, "auth.login", target, result="refused", detail="wrong code")
+            raise _wrong("The code is wrong or was used before; take the next one that your app shows.")
+        return factor
+
+    async def _record_wrong(self, principal: Principal, actor: Actor, action: str, detail: str) -> None:
+        target = Target("user", principal.user_id, principal.username)
+        await record_alone(self.database, actor, action, target, result="refused", detail=detail)
 
     async def _record_refusal(self, actor: Actor, action: str, found: Record | None) -> None:
         # A name that nobody has is not kept: people type passwords into that field.
@@ -171,13 +222,15 @@ def create_account_service(
     clock: Callable[[], float] = time.time,
 ) -> AccountService:
     principals = Principals(database, time.monotonic)
+    secret_key = load_or_create_secret_key(settings)
     return AccountService(
         database=database,
-        tokens=AccessTokens(load_or_create_secret_key(settings), clock),
+        tokens=AccessTokens(secret_key, clock),
         passwords=passwords or Passwords(),
         limits=limits or LoginLimits(time.monotonic),
         principals=principals,
         sessions=Sessions(database, principals),
+        second_factors=SecondFactors(database, secret_key, clock),
         origins=frozenset(settings.origins),
         dashboard_secret=settings.dashboard_secret,
     )
@@ -204,11 +257,18 @@ def user_from(row: Record) -> User:
         all_servers=row["all_servers"],
         server_ids=row["server_ids"],
         server_tags=row["server_tags"],
+        second_factor=row["second_factor"],
     )
 
 
 def _wrong(detail: str) -> ProblemError:
     return ProblemError(401, "Not authenticated", detail, headers={"WWW-Authenticate": "Bearer"})
+
+
+def _wrong_code() -> ProblemError:
+    return ProblemError(
+        403, "Wrong code", "The code is wrong or was used before; take the next one that your app shows."
+    )
 
 
 def _busy() -> ProblemError:

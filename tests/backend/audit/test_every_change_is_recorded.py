@@ -11,6 +11,7 @@ from typing import Any
 from uuid import UUID
 
 import httpx
+import pyotp
 import pytest
 
 from chatops_backend.accounts.access import route_handlers_of
@@ -60,6 +61,11 @@ class World:
             "INSERT INTO chatops.sessions (user_id, expires_at) VALUES ($1, now() + INTERVAL '1 day') RETURNING id",
             self.person.id,
         )
+
+    async def user_with_second_factor(self) -> int:
+        user_id = await self.user()
+        await self.database.execute("INSERT INTO chatops.second_factors (user_id, salt) VALUES ($1, '')", user_id)
+        return user_id
 
     async def key(self) -> int:
         answer = await self.person.api.post("/api-keys", json={"server_id": await self.server(), "name": "agent"})
@@ -133,6 +139,20 @@ async def silence_of_a_server(world: World) -> Any:
     return SILENCE | {"server_id": await world.server()}
 
 
+async def current_password(world: World) -> Any:
+    return {"current_password": world.person.password}
+
+
+async def first_code(world: World) -> Any:
+    enrolled = await world.person.api.post("/auth/second-factor/enrol", json=await current_password(world))
+    return {"totp_code": pyotp.TOTP(enrolled.json()["secret"]).now()}
+
+
+async def recovery_code(world: World) -> Any:
+    confirmed = await world.person.api.post("/auth/second-factor/confirm", json=await first_code(world))
+    return {"totp_code": confirmed.json()["recovery_codes"][0]}
+
+
 RECIPES: dict[str, Recipe] = {
     "POST /auth/login": Recipe("auth.login", body=own_log_in),
     "POST /auth/logout": Recipe("auth.logout"),
@@ -146,6 +166,11 @@ RECIPES: dict[str, Recipe] = {
     "DELETE /users/{user_id:int}": Recipe("user.delete", "user"),
     "DELETE /users/{user_id:int}/sessions": Recipe("session.end"),
     "DELETE /users/{user_id:int}/sessions/{session_id:uuid}": Recipe("session.end", "session"),
+    "POST /auth/second-factor/enrol": Recipe("second_factor.enrol", body=current_password),
+    "POST /auth/second-factor/confirm": Recipe("second_factor.switch_on", body=first_code),
+    "POST /auth/second-factor/recovery-codes": Recipe("second_factor.recovery_codes", body=recovery_code),
+    "POST /auth/second-factor/disable": Recipe("second_factor.switch_off", body=recovery_code),
+    "DELETE /users/{user_id:int}/second-factor": Recipe("second_factor.switch_off", "user_with_second_factor"),
     "POST /servers": Recipe("server.create", body=given(name=fresh)),
     "PUT /servers/{server_id:int}": Recipe("server.update", "server", given(name=fresh)),
     "PATCH /servers/{server_id:int}": Recipe("server.update", "server", given(tags=["a"])),
@@ -180,6 +205,7 @@ RECIPES: dict[str, Recipe] = {
     ),
 }
 CHANGES_NOTHING = {
+    "POST /auth/second-factor/prove": "says again who is there; a wrong code is recorded",
     "POST /auth/refresh": "the session goes on as it was; a token used twice is recorded",
     "POST /alerts/thresholds/backtest": "reads stored readings",
     "POST /alerts/thresholds/suggest": "reads stored readings",
@@ -214,7 +240,7 @@ async def prepared(world: World, route: str) -> tuple[Callable[[], Awaitable[htt
     """What sends the request of a route, and the id that is in its path. What it needs is there."""
     recipe = RECIPES[route]
     method, path = route.split()
-    path = path.replace("{user_id:int}/", f"{world.person.id}/")
+    path = path.replace("{user_id:int}/sessions", f"{world.person.id}/sessions")
     made = str(await getattr(world, recipe.maker)()) if recipe.maker is not None else None
     if made is not None:
         path = path[: path.index("{")] + made + path[path.index("}") + 1 :]
