@@ -26,6 +26,7 @@ LINES = 1_000_000
 BATCH = 2_000
 SERVERS = 20
 LIMIT_MS = 50.0
+LEVELS = ("error", "warning", "info")
 PROGRAMS = ("nginx", "postgres", "sshd", "kernel", "app", "cron", "systemd", "dockerd")
 # One line in so many.
 WORDS = {"timeout": 10, "refused": 100, "segfault": 10_000, "needle": 250_000}
@@ -57,7 +58,7 @@ def lines(count: int, start: datetime, seed: int = 1) -> Iterator[tuple[datetime
         extra = "".join(f" {word} by host" for word, one_in in WORDS.items() if rng.random() < 1 / one_in)
         program = PROGRAMS[number % len(PROGRAMS)]
         address = f"10.{rng.randrange(4)}.{rng.randrange(256)}.{rng.randrange(256)}"
-        level = "error" if number % 50 == 0 else "warning" if number % 20 == 0 else "info"
+        level = rng.choices(LEVELS, (2, 5, 93))[0]
         message = f"{program}[{number % 30_000}]: request {number:x} from {address}:{number % 60_000} {words}{extra}"
         yield start + number * step, number % SERVERS + 1, f"/var/log/{program}.log", level, message
 

@@ -13,7 +13,7 @@ SELECT id, time, source, level::text AS level, message
  WHERE server_id = :server_id
    AND time >= :start::timestamptz AND time < :end::timestamptz
    AND (:before::timestamptz IS NULL OR (time <= :before AND (time, id) < (:before, :before_id::bigint)))
-   AND (:level::text IS NULL OR level >= :level::text::chatops.log_level)
+   AND (:level::chatops.log_level IS NULL OR level >= :level)
    AND (:source::text IS NULL OR source = :source)
    AND (:search::text IS NULL OR words @@ to_tsquery('simple'::regconfig, :search))
  ORDER BY time DESC, id DESC
@@ -29,7 +29,7 @@ SELECT id, time, source, level::text AS level, message
   FROM chatops.logs
  WHERE server_id = :server_id AND id > :after
    AND time > now() - INTERVAL '1 day'
-   AND (:level::text IS NULL OR level >= :level::text::chatops.log_level)
+   AND (:level::chatops.log_level IS NULL OR level >= :level)
    AND (:source::text IS NULL OR source = :source)
    AND (:search::text IS NULL OR words @@ to_tsquery('simple'::regconfig, :search))
  ORDER BY id DESC

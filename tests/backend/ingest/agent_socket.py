@@ -25,7 +25,11 @@ from chatops_protocol.agent_messages import (
 from tests.stack import Backend
 
 WITHIN_S = 20.0
-LAYOUT: Layout = {"host": ["cpu_percent", "load_1m"], "cpu": ["core", "cpu_percent"]}
+LAYOUT: Layout = {
+    "host": ["cpu_percent", "load_1m"],
+    "cpu": ["core", "cpu_percent"],
+    "log": ["time", "source", "level", "message"],
+}
 
 encode_msgpack: Callable[[Any], bytes] = msgspec.msgpack.encode
 

@@ -26,6 +26,7 @@ def _good(source: random.Random) -> Any:
         (
             lambda: msgspec.to_builtins(frame(1, source.randrange(1, 2**40), time.time())),
             lambda: samples(source.randrange(1, 100), 1.0, 2.0),
+            lambda: samples(source.randrange(1, 100), rows={"log": [[time.time(), "x.log", "error", "a line"]] * 3}),
             lambda: authenticate("chatops_agent_" + "x" * 49, "stream"),
         )
     )()
@@ -163,6 +164,10 @@ _BY_HAND: tuple[Message, ...] = (
     b"\x85\xa4type\xa7samples\xa8sequence\x01\xa4time\xcb\x7f\xf8\0\0\0\0\0\0\xa6layout\x01\xa4rows\x80",
     b"\x85\xa4type\xa7samples\xa8sequence\x01\xa4time\x01\xa6layout\x01\xa4rows\x81\xa4host\xdd\xff\xff\xff\xff",
     b"\x85\xa4type\xa7samples\xa8sequence\x01\xa4time\x01\xa6layout\x01\xa4rows\x81\xa3cpu\x91\x92\xa2\xff\xfe\x01",
+    '{"type":"samples","sequence":1,"time":1,"layout":1,"rows":{"log":[[1e999,"x",null,"\\ud800"],[1,2,3,4],{}]}}',
+    '{"type":"samples","sequence":1,"time":1,"layout":1,"rows":{"log":{"time":[1]}}}',
+    b"\x85\xa4type\xa7samples\xa8sequence\x01\xa4time\x01\xa6layout\x01\xa4rows\x81\xa3log\xdd\xff\xff\xff\xff",
+    b"\x85\xa4type\xa7samples\xa8sequence\x01\xa4time\x01\xa6layout\x01\xa4rows\x81\xa3log\x91\x94\x01\xa2\xff\xfe\xc0\xa1x",
 )
 
 

@@ -23,7 +23,8 @@ async def stored(new_settings: Any) -> AsyncIterator[Database]:
     async with open_database(await new_settings()) as database:
         await database.execute(
             "INSERT INTO chatops.logs (time, server_id, source, level, message) "
-            "SELECT now() - n * INTERVAL '2.8 seconds', n % $1::int + 1, 'x', 'info', "
+            "SELECT now() - n * INTERVAL '2.8 seconds', n % $1::int + 1, 'x', "
+            "CASE WHEN n % 100 = 0 THEN 'warning' ELSE 'info' END::chatops.log_level, "
             "'request ' || n || ' from 10.0.' || n % 250 || '.7 status ' || n % 7 || "
             "CASE WHEN n % $2::int = 6 THEN ' needle' ELSE '' END FROM generate_series(0, $3::int - 1) AS n",
             SERVERS,
@@ -76,6 +77,13 @@ async def test_the_newest_lines_are_read_in_their_order_and_no_more_of_them(stor
     indexes, rows = await looked_at(stored, **filters)
     assert any(name.endswith("logs_server_time") for name in indexes), indexes
     assert rows <= 150
+
+
+@pytest.mark.parametrize("level", ["warning", "error", "critical"])
+async def test_warnings_and_worse_have_an_index_of_their_own(stored: Database, level: str) -> None:
+    indexes, rows = await looked_at(stored, level=level)
+    assert any(name.endswith("logs_worse") for name in indexes), indexes
+    assert rows <= LINES / SERVERS / 100 + 10
 
 
 async def test_a_later_page_costs_no_more_than_the_first(stored: Database) -> None:
