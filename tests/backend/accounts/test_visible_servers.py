@@ -40,9 +40,11 @@ LISTS = {
     "GET /api/v1/alerts/thresholds",
     "GET /api/v1/alerts/silences",
     "GET /api/v1/commands",
+    "GET /api/v1/commands/policies",
 }
 # Kind 3: servers are named in the query or the body; each has a test of its own below.
 TESTED_BELOW = {
+    "GET /api/v1/commands/policies",
     "GET /api/v1/metrics/query",
     "POST /api/v1/commands",
     "POST /api/v1/alerts/thresholds",
@@ -59,10 +61,10 @@ def parameters_of(route: str) -> set[str]:
 
 
 def of_no_server(route: str) -> bool:
-    """Kind 4: administrators only, public, or about accounts and channels."""
+    """Kind 4: administrators only, public, or about accounts, channels and what holds for the whole installation."""
     path = route.split()[1].removeprefix("/api/v1")
     return ACCESS[route] in ("anyone", "admin", "agent") or path.startswith(
-        ("/auth/", "/alerts/channels", "/metrics/catalog")
+        ("/auth/", "/alerts/channels", "/metrics/catalog", "/logs/policies")
     )
 
 
