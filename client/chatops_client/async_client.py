@@ -12,6 +12,9 @@ import polars as pl
 
 from chatops_client import calls
 from chatops_client.alerts import AsyncAlerts
+from chatops_client.audit import AsyncAudit
+from chatops_client.command_stream import CommandMessage, command_messages
+from chatops_client.commands import AsyncCommands
 from chatops_client.errors import ApiError, BackendUnreachableError
 from chatops_client.frames import series_to_frame
 from chatops_client.live import LinkState, live_messages
@@ -61,6 +64,8 @@ class AsyncClient:
         self.base_url = base_url.rstrip("/")
         self.tokens = tokens
         self.alerts = AsyncAlerts(self)
+        self.audit = AsyncAudit(self)
+        self.commands = AsyncCommands(self)
         self._headers = dict(headers or {})
         self._clock = clock
         self._renewal = asyncio.Lock()
@@ -96,6 +101,12 @@ class AsyncClient:
     def live_alerts(self, on_state: Callable[[LinkState], None] | None = None) -> AsyncIterator[AlertsState]:
         """All alerts that are not resolved (first, and whenever `complete`), then changes. Reconnects by itself."""
         return live_messages(self, "/ws/alerts", AlertsState, on_state)
+
+    def live_command(
+        self, command_id: int, on_state: Callable[[LinkState], None] | None = None
+    ) -> AsyncIterator[CommandMessage]:
+        """One command's state and output from its beginning, to its end. Reconnects by itself."""
+        return command_messages(self, command_id, on_state)
 
     async def access_token(self) -> str:
         """A token that is good for at least some seconds; renewed when needed."""

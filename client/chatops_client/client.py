@@ -12,6 +12,8 @@ import polars as pl
 
 from chatops_client import calls
 from chatops_client.alerts import Alerts
+from chatops_client.audit import Audit
+from chatops_client.commands import Commands
 from chatops_client.errors import ApiError, BackendUnreachableError
 from chatops_client.frames import series_to_frame
 from chatops_client.tokens import Tokens
@@ -58,6 +60,8 @@ class Client:
         self.base_url = base_url.rstrip("/")
         self.tokens = tokens
         self.alerts = Alerts(self)
+        self.audit = Audit(self)
+        self.commands = Commands(self)
         self._clock = clock
         self._renewal = threading.Lock()
         self._owned = http is None

@@ -6,7 +6,7 @@ missed meanwhile is in the history.
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from typing import Literal, Protocol, TypeVar
 
 import msgspec
@@ -19,10 +19,7 @@ from chatops_protocol.live_messages import (
     CLOSE_FORBIDDEN,
     CLOSE_NOT_FOUND,
     CLOSE_UNAUTHENTICATED,
-    AlertsState,
     AuthenticatePerson,
-    FleetState,
-    ServerSamples,
     ToPerson,
     decode_to_person,
     encode,
@@ -33,9 +30,9 @@ FIRST_DELAY_S = 0.5
 LONGEST_DELAY_S = 15.0
 # A fleet of thousands comes as one message.
 LARGEST_MESSAGE_BYTES = 64 * 1024 * 1024
-REFUSALS = {CLOSE_FORBIDDEN: (403, "this account may not watch it"), CLOSE_NOT_FOUND: (404, "there is no such server")}
+CLOSE_NORMAL = 1000
 
-M = TypeVar("M", ServerSamples, FleetState, AlertsState)
+M = TypeVar("M", bound=msgspec.Struct)
 
 
 class LiveSession(Protocol):
@@ -48,11 +45,18 @@ class LiveSession(Protocol):
 
 
 async def live_messages(
-    session: LiveSession, path: str, kind: type[M], on_state: Callable[[LinkState], None] | None = None
-) -> AsyncIterator[M]:
-    """Yield messages until the caller stops iterating; `on_state` hears of every connect and disconnect.
+    session: LiveSession,
+    path: str,
+    kind: type[M] | tuple[type[M], ...],
+    on_state: Callable[[LinkState], None] | None = None,
+    *,
+    ends: bool = False,
+    what: str = "server",
+) -> AsyncGenerator[M, None]:
+    """Yield messages until the caller stops iterating; `on_state` hears of every connect and disconnect. `ends`: the
+    backend closes the socket when it has said all.
 
-    Raises `ApiError` when the session has ended (401), may not (403), or the server does not exist (404).
+    Raises `ApiError` when the session has ended (401), may not (403), or what is watched does not exist (404).
     """
     report = on_state or (lambda state: None)
     delay = FIRST_DELAY_S
@@ -74,9 +78,13 @@ async def live_messages(
             code = closed.rcvd.code if closed.rcvd else None
         except (OSError, InvalidHandshake, BackendUnreachableError):
             code = None
+        if ends and code == CLOSE_NORMAL:
+            return
         report("disconnected")
-        if code in REFUSALS:
-            raise ApiError(*REFUSALS[code])
+        if code == CLOSE_FORBIDDEN:
+            raise ApiError(403, "this account may not watch it")
+        if code == CLOSE_NOT_FOUND:
+            raise ApiError(404, f"there is no such {what}")
         if code == CLOSE_UNAUTHENTICATED:
             # Expired in between, or revoked: a renewal tells which, and raises 401 when the session is over.
             await session.renew_after_refusal(token)

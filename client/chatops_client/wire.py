@@ -29,7 +29,8 @@ class Latest(Struct, frozen=True):
 
 @dataclass(frozen=True)
 class Call(Generic[T]):
-    """One request. `answer` is the type the body decodes to; `public` calls carry no token."""
+    """One request. `answer` is the type the body decodes to; `public` calls carry no token; `timeout_s` is that of the
+    connection pool unless the answer takes longer than others."""
 
     method: str
     path: str
@@ -37,6 +38,7 @@ class Call(Generic[T]):
     params: tuple[tuple[str, str], ...] = ()
     body: Struct | None = None
     public: bool = False
+    timeout_s: float | None = None
 
     def page(self, cursor: str | None, size: int | None = None) -> "Call[T]":
         """The same list, from `cursor` on."""
@@ -59,7 +61,12 @@ def build_request(
         headers["content-type"] = "application/json"
         content = msgspec.json.encode(call.body)
     return http.build_request(
-        call.method, PREFIX + call.path, params=list(call.params), headers=headers, content=content
+        call.method,
+        PREFIX + call.path,
+        params=list(call.params),
+        headers=headers,
+        content=content,
+        timeout=http.timeout if call.timeout_s is None else call.timeout_s,
     )
 
 

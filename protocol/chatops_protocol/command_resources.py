@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
-from chatops_protocol.control_messages import ProcessEntry, SignalName
+from chatops_protocol.control_messages import CommandPolicy, ProcessEntry, SignalName
 from chatops_protocol.resources import Id, Tag
 
 # `queued`: waits for its agent (or its turn). `sent`: handed to the agent. `unknown`: nobody can say whether it ran,
@@ -91,6 +91,19 @@ class CommandGroup(Struct, frozen=True, kw_only=True):
 
     id: int
     commands: list[Command]
+
+
+class HostPolicy(Struct, frozen=True):
+    """What an agent says its host allows; ``off`` too where it runs as root and was not told that it may."""
+
+    server_id: int
+    command_policy: CommandPolicy
+
+
+class CommandPolicies(Struct, frozen=True):
+    """Of the agents that are connected."""
+
+    policies: list[HostPolicy]
 
 
 class ProcessList(Struct, frozen=True, kw_only=True):

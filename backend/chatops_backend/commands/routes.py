@@ -15,6 +15,7 @@ from chatops_backend.accounts.visibility import Visible
 from chatops_backend.audit.actor import RequestActor
 from chatops_backend.commands import live, store
 from chatops_backend.commands.orders import AddressedServer, Asked, Group, Orders
+from chatops_backend.commands.policies import list_policies
 from chatops_backend.commands.requests import act_of, title_of
 from chatops_backend.database.interface import Database, Executor
 from chatops_backend.database.queries import load_queries
@@ -173,6 +174,7 @@ handlers: list[Any] = [
     run_command,
     run_commands,
     list_commands,
+    list_policies,
     read_command,
     cancel_command,
     cancel_group,
