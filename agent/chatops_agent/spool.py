@@ -8,7 +8,7 @@ import logging
 import os
 import sqlite3
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -90,7 +90,7 @@ class Spool:
             self._counters.dropped_frames += 1
         return stored or 0
 
-    def append_lines(self, rows: Rows, time: float, positions: dict[str, bytes]) -> bool:
+    def append_lines(self, rows: Rows, time: float, positions: Mapping[str, bytes | None]) -> bool:
         """Store log lines, and where to go on after them, both or neither. False: not now, the caller keeps them."""
         return self._try_to_store(rows, time, positions) is not None
 
@@ -102,7 +102,7 @@ class Spool:
             self._recover_or_raise(error)
             return spool_file.read_positions(self._connection)
 
-    def _try_to_store(self, rows: Rows, time: float, positions: dict[str, bytes]) -> int | None:
+    def _try_to_store(self, rows: Rows, time: float, positions: Mapping[str, bytes | None]) -> int | None:
         try:
             return self._store(rows, time, positions)
         except sqlite3.Error as error:
@@ -114,7 +114,7 @@ class Spool:
             self._failing = True
             return None
 
-    def _store(self, rows: Rows, time: float, positions: dict[str, bytes]) -> int:
+    def _store(self, rows: Rows, time: float, positions: Mapping[str, bytes | None]) -> int:
         self.settle()
         frames: list[Frame] = []
         too_large = 0

@@ -9,6 +9,7 @@ import os
 import sqlite3
 import stat
 import zlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -194,8 +195,11 @@ def read_positions(connection: sqlite3.Connection) -> dict[str, bytes]:
     return positions
 
 
-def write_positions(connection: sqlite3.Connection, positions: dict[str, bytes]) -> None:
-    rows = [(os.fsencode(source), position) for source, position in positions.items()]
+def write_positions(connection: sqlite3.Connection, positions: Mapping[str, bytes | None]) -> None:
+    """None forgets one."""
+    forgotten = [(os.fsencode(source),) for source, position in positions.items() if position is None]
+    connection.executemany("DELETE FROM positions WHERE source = ?", forgotten)
+    rows = [(os.fsencode(source), position) for source, position in positions.items() if position is not None]
     connection.executemany(
         "INSERT OR REPLACE INTO positions VALUES (?, ?, ?)",
         [(source, position, zlib.crc32(position, len(source))) for source, position in rows],

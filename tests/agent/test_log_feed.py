@@ -82,6 +82,84 @@ def test_a_file_that_came_while_the_agent_was_away_is_read_from_its_start(
     feed.close()
 
 
+def test_files_that_are_over_are_let_go_and_taken_up_again(
+    tmp_path: Path, open_spool: OpenSpool, counters: Counters
+) -> None:
+    moment = 0.0
+    spool = open_spool(layout=LAYOUT)
+    given = settings(tmp_path, str(tmp_path / "*.log"))
+    feed = Feed(given, spool, counters, monotonic=lambda: moment)
+
+    def look() -> None:
+        nonlocal moment
+        moment += 60
+        feed.poll()
+        feed.poll()
+
+    feed.poll()
+    for day in range(5):
+        write(tmp_path / f"app-{day}.log", f"of day {day}")
+    look()
+    (tmp_path / "app-0.log").unlink()
+    os.utime(tmp_path / "app-1.log", (1_000_000_000, 1_000_000_000))
+    for _ in range(3):
+        look()
+    assert {Path(key).name for key in feed._sources} == {"app-2.log", "app-3.log", "app-4.log"}
+    assert str(tmp_path / "app-0.log") not in repr(spool.positions())
+    write(tmp_path / "app-1.log", "again")
+    look()
+    assert sorted(messages(spooled(spool))) == ["again", *(f"of day {day}" for day in range(5))]
+    feed.close()
+
+
+def test_a_file_renamed_while_the_agent_was_away_is_read_to_its_end_though_none_took_its_place(
+    tmp_path: Path, open_spool: OpenSpool, counters: Counters
+) -> None:
+    spool = open_spool(layout=LAYOUT)
+    given = settings(tmp_path, str(tmp_path / "*.log"))
+    feed = Feed(given, spool, counters)
+    feed.poll()
+    feed._looked_at = None
+    write(tmp_path / "app.log", "1")
+    feed.poll()
+    feed.close()
+    write(tmp_path / "app.log", "2")
+    (tmp_path / "app.log").rename(tmp_path / "app.log.1")
+    feed = Feed(given, spool, counters)
+    feed.poll()
+    assert messages(spooled(spool)) == ["1", "2"]
+    feed.close()
+
+
+def test_what_was_written_long_ago_while_the_agent_was_away_is_read(
+    tmp_path: Path, open_spool: OpenSpool, counters: Counters
+) -> None:
+    spool = open_spool(layout=LAYOUT)
+    given = settings(tmp_path, str(tmp_path / "*.log"))
+    write(tmp_path / "app.log", "1")
+    feed = Feed(given, spool, counters)
+    feed.poll()
+    feed.close()
+    write(tmp_path / "app.log", "2")
+    os.utime(tmp_path / "app.log", (1_000_000_000, 1_000_000_000))
+    feed = Feed(given, spool, counters)
+    feed.poll()
+    assert messages(spooled(spool)) == ["2"]
+    feed.close()
+
+
+def test_positions_of_what_is_not_wanted_any_more_are_forgotten(
+    tmp_path: Path, open_spool: OpenSpool, counters: Counters
+) -> None:
+    spool = open_spool(layout=LAYOUT)
+    write(tmp_path / "x.log", "1")
+    for pattern in ("x.log", "y.log"):
+        feed = Feed(settings(tmp_path, str(tmp_path / pattern)), spool, counters)
+        feed.poll()
+        feed.close()
+    assert f"file:{tmp_path / 'x.log'}" not in spool.positions()
+
+
 def test_lines_wait_while_the_spool_cannot_be_written(
     feed: Feed, tmp_path: Path, counters: Counters, monkeypatch: pytest.MonkeyPatch
 ) -> None:

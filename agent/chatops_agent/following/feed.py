@@ -7,6 +7,7 @@ So a line is in the spool if and only if its position is past it, whatever is ki
 import logging
 import time
 from collections.abc import Callable
+from fnmatch import fnmatch
 from glob import iglob
 from pathlib import Path
 from typing import Protocol
@@ -15,7 +16,7 @@ from chatops_agent.counters import Counters
 from chatops_agent.following.journal import SOURCE as JOURNAL
 from chatops_agent.following.journal import Journal
 from chatops_agent.following.lines import Row
-from chatops_agent.following.log_file import COMPRESSED, ROTATED, LogFile
+from chatops_agent.following.log_file import COMPRESSED, IDLE_S, ROTATED, LogFile
 from chatops_agent.settings import Settings
 from chatops_agent.spool import Spool
 from chatops_protocol.log_lines import LOG
@@ -57,7 +58,9 @@ class Feed:
         self._sources: dict[str, Source] = {}
         self._allowances: dict[str, _Allowance] = {}
         self._looked_at: float | None = None
-        self._pending: tuple[list[Row], dict[str, bytes]] | None = None
+        self._pending: tuple[list[Row], dict[str, bytes | None]] | None = None
+        self._named = {_FILE_KEY + pattern for pattern in settings.log_files}
+        self._forgotten: set[str] = set()
         self._paused = False
         self._turn = 0
         if settings.log_journal:
@@ -77,7 +80,11 @@ class Feed:
             return False
         if not self._spool.append_lines({LOG: rows} if rows else {}, now, positions):
             return False
-        self._stored |= positions
+        for key, position in positions.items():
+            if position is None:
+                self._stored.pop(key, None)
+            else:
+                self._stored[key] = position
         self._pending = None
         return bool(rows)
 
@@ -85,9 +92,10 @@ class Feed:
         for source in self._sources.values():
             source.close()
 
-    def _read(self, now: float) -> tuple[list[Row], dict[str, bytes]]:
+    def _read(self, now: float) -> tuple[list[Row], dict[str, bytes | None]]:
         rows: list[Row] = []
-        positions: dict[str, bytes] = {}
+        positions: dict[str, bytes | None] = dict.fromkeys(self._forgotten)
+        self._forgotten.clear()
         for pattern in self._settings.log_files:
             if _PATTERN_KEY + pattern not in self._stored:
                 positions[_PATTERN_KEY + pattern] = b""
@@ -118,22 +126,51 @@ class Feed:
             return
         first = self._looked_at is None
         self._looked_at = now
+        self._close_what_is_over()
+        if first:
+            self._take_up_again()
         for pattern in self._settings.log_files:
             # A file that came while the agent was away, or since it looked last, is read from its start.
             is_known = not first or _PATTERN_KEY + pattern in self._stored
             for path in _matches(pattern):
                 key = _FILE_KEY + path
-                if key in self._sources:
+                # Those that are idle were read to their end before they were let go.
+                if key in self._sources or (key in self._stored and _is_idle(path, self._wall_clock())):
                     continue
                 if len(self._sources) >= MOST_FILES:
                     self._counters.log_once(
                         pattern, f"more than {MOST_FILES} files", "not all that %s matches is followed: %s"
                     )
                     break
-                self._follow(
-                    key,
-                    LogFile(Path(path), self._settings.api_key, self._stored.get(key), from_start=is_known),
-                )
+                self._follow_file(path, from_start=is_known)
+
+    def _take_up_again(self) -> None:
+        """What was followed before goes on even if its path is not there: it may have been renamed, and not be read to
+        its end. What is not wanted any more is forgotten."""
+        patterns = self._settings.log_files
+        for key in self._stored:
+            if key.startswith(_FILE_KEY):
+                path = key.removeprefix(_FILE_KEY)
+                if not any(path == pattern or fnmatch(path, pattern) for pattern in patterns):
+                    self._forgotten.add(key)
+                else:
+                    self._follow_file(path, from_start=True)
+
+    def _follow_file(self, path: str, *, from_start: bool) -> None:
+        key = _FILE_KEY + path
+        position = self._stored.get(key)
+        self._follow(
+            key,
+            LogFile(Path(path), self._settings.api_key, position, from_start=from_start, monotonic=self._monotonic),
+        )
+
+    def _close_what_is_over(self) -> None:
+        for key, source in list(self._sources.items()):
+            if isinstance(source, LogFile) and key not in self._named and source.is_over(self._wall_clock()):
+                if source.is_gone:
+                    self._forgotten.add(key)
+                source.close()
+                del self._sources[key], self._allowances[key]
 
     def _follow(self, key: str, source: Source) -> None:
         self._sources[key] = source
@@ -173,7 +210,20 @@ def _matches(pattern: str) -> list[str]:
         for path in iglob(pattern, recursive=True)  # noqa: PTH207 - an absolute pattern is not relative to a Path
         if not path.endswith(COMPRESSED) and not _is_rotated(path) and Path(path).is_file()
     ]
-    return sorted(found)
+    # The newest first: there may be more than are followed.
+    return sorted(found, key=_modified_at, reverse=True)
+
+
+def _modified_at(path: str) -> float:
+    try:
+        return Path(path).stat().st_mtime
+    except OSError:
+        return 0.0
+
+
+def _is_idle(path: str, now: float) -> bool:
+    """Whether a file is there, and was not written to for long."""
+    return 0.0 < _modified_at(path) < now - IDLE_S
 
 
 def _is_rotated(path: str) -> bool:

@@ -22,6 +22,8 @@ STILL_WRITTEN_FOR_S = 10.0
 MOST_BEHIND_BYTES = 64 * 1024 * 1024
 CAUGHT_UP_BYTES = 1024 * 1024
 SKIPPED_AT_ONCE_BYTES = 64 * 1024 * 1024
+# A file to which nothing was written for so long is closed until something is.
+IDLE_S = 86_400.0
 # What rotation makes of a name: app.log.1, app.log-20261124.
 ROTATED = re.compile(r"[.-]\d[\d.T:_-]*$")
 COMPRESSED = (".gz", ".xz", ".bz2", ".zst", ".lz4", ".Z")
@@ -90,6 +92,20 @@ class LogFile:
         if failed is not None and not rows:
             raise failed
         return rows
+
+    def is_over(self, now: float) -> bool:
+        """Nothing comes any more, as far as can be told: the file is gone, or was read and not written to for long.
+
+        The position is good for going on, should it be written to again.
+        """
+        if not self._files:
+            return self.is_gone
+        (*older, current) = self._files
+        return not older and current.at_end and not self._is_left(current) and now - current.modified_at > IDLE_S
+
+    @property
+    def is_gone(self) -> bool:
+        return not self._files and not self.path.exists()
 
     def close(self) -> None:
         for file in list(self._files):
