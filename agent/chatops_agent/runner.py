@@ -27,7 +27,7 @@ from chatops_protocol.log_lines import LOG, LOG_COLUMNS
 log = logging.getLogger("chatops_agent")
 HANGS_AFTER_S = 60.0
 STOP_WITHIN_S = 4.0
-ORDERS_END_WITHIN_S = 3.0
+ORDERS_END_WITHIN_S = 2.0
 
 
 def run_agent(settings: Settings) -> None:

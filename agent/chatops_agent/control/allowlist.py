@@ -12,7 +12,6 @@ place of its name within one argument of the program; no shell reads it. Read an
 
 import os
 import re
-import tomllib
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -96,6 +95,8 @@ class Allowlist:
 
     def load(self) -> None:
         """Read the file if it has changed. Raise `AllowlistError`; then nothing of it is allowed."""
+        import tomllib  # late: an agent without a list does not need it
+
         try:
             state = self._path.stat()
             if self._read_at == (state.st_mtime_ns, state.st_size):
@@ -106,7 +107,7 @@ class Allowlist:
                     f"{self._path} can be changed by others than its owner; run chmod go-w {self._path}"
                 )
             read = tomllib.loads(self._path.read_text())
-        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        except (OSError, ValueError) as error:
             raise AllowlistError(f"{self._path} cannot be read ({error})") from None
         signals = read.pop("signals", [])
         try:

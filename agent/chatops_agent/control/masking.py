@@ -19,7 +19,7 @@ _IN_ADDRESS = re.compile(r"(?i)(\b[a-z][a-z0-9+.-]*://[^/\s:@]*:)[^@\s/]+(@)")
 _BEARER = re.compile(r"(?i)\b(bearer|basic)\s+[\w.~+/=-]{8,}")
 _KNOWN = re.compile(
     r"\b(?:chatops_agent_\w+|gh[pousr]_\w{20,}|github_pat_\w{20,}|glpat-[\w-]{16,}|xox[abprs]-[\w-]{10,}|sk-[\w-]{16,}"
-    r"|AKIA[0-9A-Z]{12,}|eyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*)"
+    r"|AKIA[0-9A-Z]{12,}|eyJ[\w-]{4,}\.[\w-]{4,}\.[\w-]*)"
 )
 # mysql -psecret, curl -u user:secret, sshpass -p secret
 _GLUED_PASSWORD = re.compile(r"^-p(?=.{3,})(?!\d+(:\d+)*$)\S+$")
