@@ -1,6 +1,6 @@
 """One evaluation of 10,000 rules over 500 servers, by the number of distinct (metric, aggregate, window) among them.
 
-Questions of one measurement and window are one statement, so the number of windows tells more than that of questions.
+Questions of one measurement and like windows are one statement, so that the cost does not grow with either alone.
 Two shapes of the same rules: each watches one server, or each watches a tag that a tenth of the servers has. Some rules
 breach, so that there are states to look at; what is timed is a round in which nothing changes, as most are.
 """

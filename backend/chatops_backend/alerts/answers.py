@@ -1,9 +1,11 @@
-"""What the questions of one evaluation are answered: each is asked once, those of one measurement and window together.
+"""What the questions of one evaluation are answered: each is asked once, those of one measurement and like windows
+together.
 
 Rows are found and grouped once for all of them, so that ten metrics cost little more than one. Used by one evaluation
 of the rules and forgotten with it.
 """
 
+import math
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
@@ -13,10 +15,15 @@ import polars as pl
 from chatops_backend.alerts.series_labels import named_labels
 from chatops_backend.alerts.series_values import Question, measurement_and_field, read_values
 from chatops_backend.alerts.store import labels_key
+from chatops_backend.alerts.windows import tier_of
 from chatops_backend.database.interface import Database
 from chatops_protocol.catalog import find_metric
+from chatops_protocol.resources import Tier
 
-_Rows = tuple[str, int, int]  # measurement, window, offset
+# Windows up to four times as long as each other share a statement: a short one then reads little in vain.
+_LIKE = 4
+
+_Rows = tuple[str, Tier, int, int]  # measurement, roll-up, power of `_LIKE` of the window, offset
 
 
 class Answers:
@@ -30,7 +37,8 @@ class Answers:
         self._found: dict[Question, pl.DataFrame] = {}
 
     async def of(self, question: Question) -> pl.DataFrame:
-        """One row per series: ``server_id``, the measurement's labels, all of them in JSON as ``series``, ``value``.
+        """One row per series that has a value: ``server_id``, the measurement's labels, ``series`` (all of them in
+        JSON), ``value``.
 
         Raises `UnknownMetricError`, or what the database says of this question, whatever it says of others.
         """
@@ -52,8 +60,10 @@ class Answers:
         else:
             values = values.with_columns(series=pl.lit("{}"))
         for number, question in enumerate(questions):
-            self._found[question] = values.select("server_id", *names, "series", value=pl.col(f"value_{number}"))
+            answer = values.select("server_id", *names, "series", value=pl.col(f"value_{number}"))
+            self._found[question] = answer.filter(pl.col("value").is_not_null())
 
 
 def _rows_of(question: Question) -> _Rows:
-    return question.metric.partition(".")[0], question.window_s, question.offset_s
+    likeness = int(math.log(question.window_s / 60, _LIKE) + 1e-9)
+    return question.metric.partition(".")[0], tier_of(question.window_s), likeness, question.offset_s

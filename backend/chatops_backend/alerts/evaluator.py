@@ -1,7 +1,7 @@
 """Evaluates all rules on all servers, every ten seconds, on whichever backend holds the lease.
 
-The roll-ups are asked once per measurement and window; comparing is vectorised; the state machine runs only for series
-that breach or are not ok already. It reads no ingest stream and sends nothing itself.
+The roll-ups are asked once per measurement and like windows; comparing is vectorised; the state machine runs only for
+series that breach or are not ok already. It reads no ingest stream and sends nothing itself.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""Reads the values that rules compare: one statement per measurement, window and offset, for all servers.
+"""Reads the values that rules compare: one statement for all servers and the questions that share it.
 
 The smallest roll-up that fits the window, with real-time aggregation, so that the newest readings count. A bucket
 belongs to the window that ends at `at` when its start is before `at` and at most the window's length before the last
@@ -40,14 +40,13 @@ def measurement_and_field(metric: str) -> tuple[Measurement, Field]:
 
 async def read_values(database: Database, questions: Sequence[Question], at: float) -> pl.DataFrame:
     """One row per series: ``server_id``, the measurement's labels, and ``value_0``, ``value_1``, … (null: no reading in
-    the window). The questions have measurement, window and offset in common."""
-    question = questions[0]
-    measurement, _ = measurement_and_field(question.metric)
-    end = at - question.offset_s
+    the question's window). The questions have measurement, roll-up and offset in common."""
+    measurement, _ = measurement_and_field(questions[0].metric)
+    end = at - questions[0].offset_s
     # Whole buckets: else a window of one minute would be empty just after each minute's turn, before the next reading.
-    width_s = WIDTH_S[tier_of(question.window_s)]
-    start = end // width_s * width_s - question.window_s
-    rows = await database.fetch(value_statement(measurement, questions), _moment(start), _moment(end))
+    width_s = WIDTH_S[tier_of(questions[0].window_s)]
+    starts = [_moment(end // width_s * width_s - window_s) for window_s in _windows(questions)]
+    rows = await database.fetch(value_statement(measurement, questions), _moment(end), *starts)
     schema = _key_schema(measurement) | {f"value_{number}": pl.Float64 for number in range(len(questions))}
     return pl.DataFrame([tuple(row) for row in rows], schema=schema, orient="row")
 
@@ -73,26 +72,30 @@ async def read_buckets(database: Database, question: Question, at: int) -> pl.Da
 
 
 def value_statement(measurement: Measurement, questions: Sequence[Question]) -> str:
-    """``$1`` and ``$2`` are the window's start and end. Every name is from the catalogue."""
-    asked = ((measurement_and_field(question.metric)[1], question.aggregate) for question in questions)
-    values = (f"{_aggregate(field.name, aggregate)} AS value_{n}" for n, (field, aggregate) in enumerate(asked))
+    """``$1`` is the windows' end, ``$2`` the start of the longest, ``$3`` … those of the others from the longest to the
+    shortest. Every name is from the catalogue."""
+    starts = {window_s: f"${place}" for place, window_s in enumerate(_windows(questions), 2)}
+    values = (f"{_aggregate(question, starts[question.window_s])} AS value_{n}" for n, question in enumerate(questions))
     keys = ", ".join(["server_id", *(f'"{name}"' for name in measurement.label_names)])
     return (
         f"SELECT {_selected(measurement)}, {', '.join(values)} "  # noqa: S608 - catalogue names
         f'FROM metrics."{measurement.name}_{tier_of(questions[0].window_s)}" '
-        f"WHERE time >= $1 AND time < $2 GROUP BY {keys}"
+        f"WHERE time >= $2 AND time < $1 GROUP BY {keys}"
     )
 
 
-def _aggregate(field: str, aggregate: Aggregate) -> str:
-    if aggregate == "min":
-        return f"min({field}_min)"
-    if aggregate == "max":
-        return f"max({field}_max)"
-    known = f"FILTER (WHERE {field}_avg IS NOT NULL)"
-    if aggregate == "last":
+def _windows(questions: Sequence[Question]) -> list[int]:
+    return sorted({question.window_s for question in questions}, reverse=True)
+
+
+def _aggregate(question: Question, start: str) -> str:
+    field = measurement_and_field(question.metric)[1].name
+    known = f"FILTER (WHERE time >= {start} AND {field}_avg IS NOT NULL)"
+    if question.aggregate in ("min", "max"):
+        return f"{question.aggregate}({field}_{question.aggregate}) {known}"
+    if question.aggregate == "last":
         return f"last({field}_avg, time) {known}"
-    return f"sum({field}_avg * samples) / sum(samples) {known}"
+    return f"sum({field}_avg * samples) {known} / sum(samples) {known}"
 
 
 def _selected(measurement: Measurement) -> str:
