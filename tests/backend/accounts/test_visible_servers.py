@@ -8,14 +8,18 @@ import json
 import re
 import secrets
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
 import pytest
 import websockets
 
+from chatops_backend.accounts.access import SERVER
 from chatops_backend.accounts.service import STATE_KEY
+from chatops_backend.accounts.visibility import VisibleServers
 from chatops_backend.app import create_app
+from chatops_backend.commands.policies import list_policies
 from chatops_backend.database.interface import Database
 from chatops_backend.database.open import open_database
 from tests.backend.accounts.test_access_matrix import ACCESS
@@ -40,7 +44,6 @@ LISTS = {
     "GET /api/v1/alerts/thresholds",
     "GET /api/v1/alerts/silences",
     "GET /api/v1/commands",
-    "GET /api/v1/commands/policies",
 }
 # Kind 3: servers are named in the query or the body; each has a test of its own below.
 TESTED_BELOW = {
@@ -74,7 +77,9 @@ BY_ID = [
 
 
 def test_every_route_is_of_one_of_the_kinds() -> None:
-    assert {name for route in ACCESS for name in parameters_of(route)} <= PARAMETERS.keys() | NOT_OF_A_SERVER | {"pid"}
+    # What stands beside a server's id is that server's.
+    others = {name for route in ACCESS if SERVER not in parameters_of(route) for name in parameters_of(route)}
+    assert others <= PARAMETERS.keys() | NOT_OF_A_SERVER
     unknown = [route for route in ACCESS if route not in {*BY_ID, *LISTS, *TESTED_BELOW} and not of_no_server(route)]
     assert unknown == []
 
@@ -135,6 +140,7 @@ async def test_an_id_that_leads_to_another_server_is_one_that_does_not_exist(lim
 
     async def status_of(made: int, person: httpx.AsyncClient) -> int:
         filled = path.replace(f"{{{parameter}:int}}", str(made)).replace("{pid:int}", "1")
+        filled = re.sub(r"{\w+:str}", "0123456789ab", filled)
         return (await person.request(method, filled, **sent)).status_code
 
     made = await getattr(limited.world, PARAMETERS[parameter])()
@@ -195,7 +201,7 @@ async def test_metrics_are_read_of_visible_servers_only(limited) -> None:
         assert answer.status_code == 404
         assert answer.json()["detail"] == f"There is no server {limited.hidden}; it may have been deleted."
     found = (await limited.api.get("/metrics/query", params=query | {"tag": "shared"})).json()
-    assert {series["server_id"] for series in found["series"]} <= {limited.own}
+    assert {series["server_id"] for series in found["series"]} == {limited.own}
     found = (await limited.api.get("/metrics/query", params=query | {"tag": limited.word})).json()
     assert found["series"] == []
 
@@ -220,6 +226,14 @@ async def test_commands_go_to_visible_servers_only(limited) -> None:
         "SELECT server_id FROM chatops.commands WHERE group_id = $1 AND cancel_requested_at IS NOT NULL", group["id"]
     )
     assert [row["server_id"] for row in cancelled] == [limited.own]
+
+
+async def test_what_hosts_allow_is_shown_of_visible_servers_only() -> None:
+    agents = [SimpleNamespace(server_id=number, command_policy="shell") for number in (1, 2)]
+    channel = SimpleNamespace(everyone=lambda: agents)
+    for asked, shown in ((None, [1]), (1, [1]), (2, [])):
+        found = await list_policies.fn(channel, VisibleServers(frozenset({1})), asked)
+        assert [policy.server_id for policy in found.policies] == shown
 
 
 async def test_rules_are_written_for_visible_servers_only(limited) -> None:
@@ -265,7 +279,7 @@ async def test_replays_read_visible_servers_only(limited) -> None:
     for what in ({"threshold": given}, {"threshold_id": stored}):
         answer = await limited.api.post("/alerts/thresholds/backtest", json=span | what)
         assert answer.status_code == 200, answer.text
-        assert answer.json()["per_server"].keys() <= {str(limited.own)}
+        assert answer.json()["per_server"].keys() == {str(limited.own)}
     hidden = {"threshold": given | {"all_servers": False, "server_ids": [limited.hidden]}}
     assert (await limited.api.post("/alerts/thresholds/backtest", json=span | hidden)).status_code == 400
     hidden |= {"incidents": [], **span}
@@ -317,10 +331,14 @@ async def test_sockets_show_visible_servers_only(limited, limits_port) -> None:
     assert [entry["server_id"] for entry in fleet["servers"]] == [limited.own]
     alerts = await first_message(limits_port, limited.person, "alerts")
     assert {alert["server_id"] for alert in alerts["alerts"]} == {limited.own}
-    assert await first_message(limits_port, limited.person, f"metrics/{limited.hidden}") == 4404
-    command = await limited.world.command()
-    assert await first_message(limits_port, limited.person, f"commands/{command}") == 4404
-    assert await first_message(limits_port, limited.world.person, f"commands/{command}") != 4404
+
+
+@pytest.mark.parametrize("route", [route for route in BY_ID if route.startswith("WEBSOCKET")])
+async def test_sockets_of_another_server_are_those_of_none(limited, limits_port, route) -> None:
+    [parameter] = parameters_of(route) & PARAMETERS.keys()
+    made = await getattr(limited.world, PARAMETERS[parameter])()
+    path = route.split("/ws/")[1].replace(f"{{{parameter}:int}}", str(made))
+    assert await first_message(limits_port, limited.person, path) == 4404
 
 
 @pytest.mark.parametrize("change", ["limited otherwise", "another tag", "server deleted"])
