@@ -115,7 +115,7 @@ def test_splitting_a_text_leaves_every_injection_a_word() -> None:
             refused += 1  # what is open is not closed
         else:
             assert act.argv[0] == "say"
-            assert "".join(act.argv[1:]).replace("'", "").count("touch") >= 1
+            assert "/x" in "".join(act.argv[1:])
     assert refused < 40
 
 
