@@ -8,7 +8,7 @@ import os
 import secrets
 import shutil
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
@@ -20,6 +20,7 @@ from chatops_backend.database.interface import Database
 from chatops_backend.database.migrations import migrate
 from chatops_backend.database.open import open_database
 from chatops_backend.settings import Settings
+from tests.engine import TestEngine, reason_to_skip, running_engine
 
 TEST_DATABASE_URL = os.environ.get("CHATOPS_TEST_DATABASE_URL") or None
 SECRET_KEY = "a secret key for tests, long enough to sign"
@@ -118,3 +119,13 @@ async def database(settings: Settings) -> AsyncIterator[Database]:
 def with_settings(settings: Settings) -> Callable[..., Settings]:
     """The session's settings with some values changed."""
     return lambda **changes: replace(settings, **changes)
+
+
+@pytest.fixture(scope="session")
+def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestEngine]:
+    """A real Docker Engine, shared by the session: a test makes containers of its own names in it."""
+    reason = reason_to_skip()
+    if reason is not None:
+        pytest.skip(reason)
+    with running_engine(tmp_path_factory.mktemp("engine")) as running:
+        yield running

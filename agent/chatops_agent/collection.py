@@ -1,7 +1,7 @@
 """One collection: runs every collector that is due and never fails. Called by the runner once per interval."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from chatops_agent.collectors.cpu import CpuCollector
 from chatops_agent.collectors.disk import DiskCollector
@@ -51,8 +51,10 @@ class Collection:
         return rows
 
 
-def standard_collection(counters: Counters, interval_s: float, process_interval_s: float) -> Collection:
-    """All collectors of this package, in the order in which the host row can use the others' sums."""
+def standard_collection(
+    counters: Counters, interval_s: float, process_interval_s: float, also: Sequence[Collector] = ()
+) -> Collection:
+    """All collectors of this package, in the order in which the host row can use the others' sums; `also` before it."""
     cpu, disk, network = CpuCollector(), DiskCollector(), NetworkCollector()
     per_process = max(1, round(process_interval_s / interval_s))
     return Collection(
@@ -62,6 +64,7 @@ def standard_collection(counters: Counters, interval_s: float, process_interval_
             (network, 1),
             (FilesystemCollector(counters), 1),
             (ProcessCollector(), per_process),
+            *((collector, 1) for collector in also),
             (HostCollector(counters, cpu, disk, network), 1),
         ],
         counters,

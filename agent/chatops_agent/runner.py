@@ -10,11 +10,15 @@ import signal
 import ssl
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from chatops_agent import __version__
 from chatops_agent.collection import Collection, standard_collection
+from chatops_agent.collectors.interface import Row
 from chatops_agent.connection import Connection, tls_for
+from chatops_agent.containers.control import Containers
+from chatops_agent.containers.engine import Engine
+from chatops_agent.containers.sampling import ContainerCollector, Sampler
 from chatops_agent.control.desk import Desk
 from chatops_agent.control.privacy import hide_environment
 from chatops_agent.counters import Counters
@@ -23,6 +27,9 @@ from chatops_agent.spool import Spool
 from chatops_agent.worker import Worker
 from chatops_protocol.agent_messages import Authenticate
 from chatops_protocol.log_lines import LOG, LOG_COLUMNS
+
+if TYPE_CHECKING:
+    from chatops_agent.containers.watcher import EventWatcher
 
 log = logging.getLogger("chatops_agent")
 HANGS_AFTER_S = 60.0
@@ -34,17 +41,28 @@ def run_agent(settings: Settings) -> None:
     """Run until SIGINT or SIGTERM. Raise `SettingsError` or `SpoolError` when it cannot start."""
     tls = tls_for(settings)
     counters = Counters()
-    collection = standard_collection(counters, settings.interval_s, settings.process_interval_s)
-    layout = collection.layout | ({LOG: list(LOG_COLUMNS)} if settings.follows_logs else {})
+    engine = Engine(settings.docker_socket) if settings.docker_policy != "off" else None
+    sampler = Sampler(engine, counters) if engine is not None else None
+    also = [ContainerCollector(sampler)] if sampler is not None else []
+    collection = standard_collection(counters, settings.interval_s, settings.process_interval_s, also)
+    tells_lines = settings.follows_logs or engine is not None
+    layout = collection.layout | ({LOG: list(LOG_COLUMNS)} if tells_lines else {})
     spool = Spool(settings.spool_dir, settings.spool_max_bytes, layout, counters)
-    asyncio.run(_run(settings, tls, counters, collection, spool))
+    containers = Containers(settings.docker_policy, engine, sampler)
+    asyncio.run(_run(settings, tls, counters, collection, spool, containers, engine))
 
 
 async def _run(
-    settings: Settings, tls: ssl.SSLContext | None, counters: Counters, collection: Collection, spool: Spool
+    settings: Settings,
+    tls: ssl.SSLContext | None,
+    counters: Counters,
+    collection: Collection,
+    spool: Spool,
+    containers: Containers,
+    engine: Engine | None,
 ) -> None:
     worker = Worker()
-    desk = Desk(settings, worker, is_root=os.geteuid() == 0)
+    desk = Desk(settings, worker, containers, is_root=os.geteuid() == 0)
     if desk.command_policy != "off":
         hide_environment()
 
@@ -82,6 +100,7 @@ async def _run(
     if settings.follows_logs:
         following = asyncio.create_task(_follow_logs(settings, spool, counters, worker, connection.frames_waiting))
         ending.add(following)
+    watcher = await _watch_containers(engine, spool, counters, worker, connection.frames_waiting) if engine else None
     try:
         await _collect_on_schedule(
             settings.interval_s,
@@ -96,6 +115,8 @@ async def _run(
     finally:
         log.info("stopping")
         serving.cancel()
+        if watcher is not None:
+            watcher.close()
         await desk.close(ORDERS_END_WITHIN_S)
         for task in ending:
             task.cancel()
@@ -121,6 +142,28 @@ async def _follow_logs(
             await asyncio.sleep(POLL_S)
     finally:
         worker.run(feed.close)
+
+
+async def _watch_containers(
+    engine: Engine, spool: Spool, counters: Counters, worker: Worker, spooled: Callable[[], None]
+) -> "EventWatcher":
+    from chatops_agent.containers.watcher import POSITION, EventWatcher
+
+    loop = asyncio.get_running_loop()
+
+    async def store(rows: list[Row], position: dict[str, bytes]) -> bool:
+        stored = await worker.run(spool.append_lines, {LOG: rows}, time.time(), position)
+        if stored:
+            spooled()
+        return stored
+
+    def spool_events(rows: list[Row], position: dict[str, bytes]) -> bool:
+        return asyncio.run_coroutine_threadsafe(store(rows, position), loop).result()
+
+    position = (await worker.run(spool.positions)).get(POSITION)
+    watcher = EventWatcher(engine, position, spool_events, counters)
+    watcher.start()
+    return watcher
 
 
 async def _collect_on_schedule(

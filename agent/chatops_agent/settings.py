@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
 
+from chatops_protocol.container_messages import DockerPolicy
 from chatops_protocol.control_messages import CommandPolicy
 
 SOCKET_PATH = "/api/v1/agents/ws"
@@ -24,6 +25,7 @@ DEFAULT_SPOOL_MAX_BYTES = 256 * 1024 * 1024
 DEFAULT_LOG_LINES_PER_S = 500
 MINIMUM_SPOOL_BYTES = 2 * 1024 * 1024
 COMMAND_KEY_BYTES = 32
+DEFAULT_DOCKER_SOCKET = "/var/run/docker.sock"
 # All that commands get of the agent's own environment; its key and whatever else stands there is not theirs.
 _PASSED_ON = ("HOME", "USER", "LOGNAME", "SHELL", "LANG", "LANGUAGE", "TZ", "TMPDIR", "XDG_RUNTIME_DIR")
 _DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -39,6 +41,7 @@ class Settings:
 
     `own_address` is this host's, when plain http goes there: connections start from it too, so that the operating
     system refuses them as soon as it has become another host's.
+    `docker_socket` is used when `docker_policy` is not ``off``.
     `commands_file` is the list for the policy ``allowlist``, `command_key` the backend's public key when it was given,
     `command_environment` what commands get to see.
     """
@@ -57,6 +60,8 @@ class Settings:
     allow_root: bool = False
     command_key: bytes | None = None
     command_environment: Mapping[str, str] = field(default_factory=dict, repr=False)
+    docker_policy: DockerPolicy = "off"
+    docker_socket: str = DEFAULT_DOCKER_SOCKET
     log_files: tuple[str, ...] = ()
     log_journal: bool = False
     log_lines_per_s: int = DEFAULT_LOG_LINES_PER_S
@@ -86,6 +91,8 @@ class Settings:
             allow_root=_switch(env, "CHATOPS_ALLOW_ROOT"),
             command_key=_command_key(env),
             command_environment=_command_environment(env),
+            docker_policy=_docker_policy(env),
+            docker_socket=_docker_socket(env),
             log_files=_log_files(env),
             log_journal=_switch(env, "CHATOPS_LOG_JOURNAL"),
             log_lines_per_s=_log_lines_per_s(env),
@@ -225,6 +232,25 @@ def _command_policy(env: Mapping[str, str]) -> CommandPolicy:
             return "allowlist"
         case text:
             raise SettingsError(f"CHATOPS_ALLOW_COMMANDS is {text!r}; it must be off, allowlist or shell")
+
+
+def _docker_policy(env: Mapping[str, str]) -> DockerPolicy:
+    match env.get("CHATOPS_ALLOW_DOCKER") or "off":
+        case "off":
+            return "off"
+        case "read":
+            return "read"
+        case "control":
+            return "control"
+        case text:
+            raise SettingsError(f"CHATOPS_ALLOW_DOCKER is {text!r}; it must be off, read or control")
+
+
+def _docker_socket(env: Mapping[str, str]) -> str:
+    path = (env.get("CHATOPS_DOCKER_SOCKET") or DEFAULT_DOCKER_SOCKET).removeprefix("unix://")
+    if not path.startswith("/"):
+        raise SettingsError(f"CHATOPS_DOCKER_SOCKET is {path!r}; it must be the path of the engine's Unix socket")
+    return path
 
 
 def _command_key(env: Mapping[str, str]) -> bytes | None:

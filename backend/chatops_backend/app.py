@@ -37,6 +37,7 @@ from chatops_backend.commands.changes import CommandChanges
 from chatops_backend.commands.courier import Courier
 from chatops_backend.commands.orders import Orders
 from chatops_backend.commands.signing import OrderSigner
+from chatops_backend.containers import routes as container_routes
 from chatops_backend.control.channel import AgentChannel
 from chatops_backend.database.interface import Database
 from chatops_backend.database.job_runner import JobRunner
@@ -124,6 +125,7 @@ def create_app(
                     *agent_wheel_routes.route_handlers,
                     *command_routes.route_handlers,
                     *process_routes.route_handlers,
+                    *container_routes.route_handlers,
                     *audit_routes.route_handlers,
                 ],
             ),

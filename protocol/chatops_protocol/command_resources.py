@@ -12,7 +12,7 @@ from chatops_protocol.resources import Id, Tag
 # or how it ended; it is never run again.
 CommandState = Literal["queued", "sent", "running", "ok", "failed", "timed_out", "cancelled", "expired", "unknown"]
 ENDED: tuple[CommandState, ...] = ("ok", "failed", "timed_out", "cancelled", "expired", "unknown")
-CommandKind = Literal["command", "signal"]
+CommandKind = Literal["command", "signal", "container"]
 
 Argument = Annotated[str, Meta(max_length=8192, pattern=r"^[^\x00]*$")]
 Argv = Annotated[list[Argument], Meta(min_length=1, max_length=256)]

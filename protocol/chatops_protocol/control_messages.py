@@ -11,6 +11,8 @@ from typing import Annotated, Literal, get_args
 
 from msgspec import Meta, Struct, json
 
+from chatops_protocol.container_messages import ContainerAnswer, ContainerQuestion, ControlContainer
+
 OrderId = Annotated[int, Meta(ge=1, le=2**63 - 1)]
 Nonce = Annotated[str, Meta(pattern=r"^[0-9a-f]{32}$(?!\n)")]
 QuestionId = Annotated[int, Meta(ge=1, le=2**53)]
@@ -54,7 +56,7 @@ class SignalProcess(Struct, frozen=True, tag="signal_process"):
     signal: SignalName
 
 
-Act = RunCommand | SignalProcess
+Act = RunCommand | SignalProcess | ControlContainer
 
 
 class Order(Struct, frozen=True, forbid_unknown_fields=True):
@@ -163,8 +165,8 @@ class ProcessesListed(Struct, frozen=True, tag="processes_listed"):
     processes: list[ProcessEntry]
 
 
-Question = ListProcesses
-Answer = ProcessesListed
+Question = ListProcesses | ContainerQuestion
+Answer = ProcessesListed | ContainerAnswer
 
 
 class Ask(Struct, frozen=True, tag="ask"):
@@ -190,10 +192,11 @@ class Answered(Struct, frozen=True, tag="answered"):
 
 
 class AnswerFailed(Struct, frozen=True, tag="answer_failed"):
-    """There is no (more) answer: `refused` by the host's settings, or it `failed`. `detail` is for people."""
+    """There is no (more) answer: `refused` by the host's settings, what was asked about is `missing`, or it `failed`.
+    `detail` is for people."""
 
     id: QuestionId
-    reason: Literal["refused", "failed"]
+    reason: Literal["refused", "missing", "failed"]
     detail: Words = ""
 
 

@@ -1,5 +1,5 @@
-"""Messages on the WebSockets for people: ``/ws/metrics/{server_id}``, ``/ws/fleet``, ``/ws/alerts`` and
-``/ws/commands/{id}``. Text, JSON.
+"""Messages on the WebSockets for people: ``/ws/metrics/{server_id}``, ``/ws/fleet``, ``/ws/alerts``,
+``/ws/commands/{id}`` and ``/ws/docker/{server_id}/containers/{container_id}/logs``. Text, JSON.
 
 The person's client speaks first (`AuthenticatePerson`), within 5 s. The fleet's and the alerts' sockets then send the
 whole state at once and what changes after it, a server's socket each collection as it is committed. A reader that is
@@ -21,6 +21,8 @@ CLOSE_UNAUTHENTICATED = 4401
 CLOSE_FORBIDDEN = 4403
 CLOSE_NOT_FOUND = 4404
 CLOSE_MESSAGE_TOO_BIG = 1009
+# The agent has no (more) answer; the reason of the close says why.
+CLOSE_NO_ANSWER = 4502
 MAX_MESSAGE_BYTES = 65_536
 AUTHENTICATE_WITHIN_S = 5.0
 
@@ -99,7 +101,7 @@ class LogLines(Struct, frozen=True, tag="log_lines"):
     incomplete: bool
 
 
-ToPerson = ServerSamples | FleetState | AlertsState | CommandChanged | CommandOutput | LogLines
+ToPerson = ServerSamples | FleetState | AlertsState | CommandChanged | CommandOutput | LogLines | ContainerLogs
 
 decode_from_person = json.Decoder(AuthenticatePerson).decode
 decode_to_person = json.Decoder(ToPerson).decode

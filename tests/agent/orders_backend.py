@@ -11,7 +11,11 @@ from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from chatops_agent.containers.control import Containers
+from chatops_agent.containers.engine import Engine
+from chatops_agent.containers.sampling import Sampler
 from chatops_agent.control.desk import Desk
+from chatops_agent.counters import Counters
 from chatops_agent.settings import Settings
 from chatops_agent.worker import Worker
 from chatops_protocol.agent_messages import Welcome
@@ -117,7 +121,10 @@ async def agent_and_backend(
 ) -> AsyncIterator[OrderingBackend]:
     """A desk that works, and the backend it talks to. At the end it is stopped as the agent stops it."""
     worker = Worker()
-    desk = Desk(settings_for(directory, **settings), worker, is_root=False)
+    configured = settings_for(directory, **settings)
+    engine = Engine(configured.docker_socket) if configured.docker_policy != "off" else None
+    sampler = Sampler(engine, Counters()) if engine is not None else None
+    desk = Desk(configured, worker, Containers(configured.docker_policy, engine, sampler), is_root=False)
     backend = OrderingBackend(desk, key, storing=storing)
     tasks = [asyncio.create_task(desk.run()), asyncio.create_task(backend.listen())]
     try:
@@ -130,3 +137,5 @@ async def agent_and_backend(
         await asyncio.gather(*tasks, return_exceptions=True)
         await desk.close(3.0)
         worker.close()
+        if engine is not None:
+            engine.close()

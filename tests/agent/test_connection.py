@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from chatops_agent.connection import Connection, DirectConnect
+from chatops_agent.containers.control import Containers
 from chatops_agent.control.desk import Desk
 from chatops_agent.counters import Counters
 from chatops_agent.sender import WINDOW_FRAMES
@@ -239,7 +240,7 @@ def test_a_reason_is_said_again_only_now_and_then(
         raise AssertionError("not connected")
 
     worker = Worker()
-    desk = Desk(settings, worker, is_root=False)
+    desk = Desk(settings, worker, Containers("off", None, None), is_root=False)
     connection = Connection(settings, open_spool(), counters, worker, lambda low, high: low, hello, None, desk)
     for reason in ("broken", "broken", "refused", "broken"):
         connection._say(reason)

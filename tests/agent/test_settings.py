@@ -130,3 +130,25 @@ def test_log_files_are_paths_and_globs_separated_by_commas() -> None:
 def test_wrong_settings_of_logs_are_refused(name: str, text: str, says: str) -> None:
     with pytest.raises(SettingsError, match=says):
         settings(**{name: text})
+
+
+def test_containers_are_out_of_reach_unless_the_host_says_otherwise() -> None:
+    assert settings().docker_policy == "off"
+    assert settings().docker_socket == "/var/run/docker.sock"
+    for policy in ("off", "read", "control"):
+        assert settings(CHATOPS_ALLOW_DOCKER=policy).docker_policy == policy
+    assert settings(CHATOPS_DOCKER_SOCKET="unix:///run/engine").docker_socket == "/run/engine"
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("CHATOPS_ALLOW_DOCKER", "yes"),
+        ("CHATOPS_ALLOW_DOCKER", "Control"),
+        ("CHATOPS_DOCKER_SOCKET", "tcp://engine:2375"),
+        ("CHATOPS_DOCKER_SOCKET", "docker.sock"),
+    ],
+)
+def test_wrong_settings_of_containers_are_refused(name: str, text: str) -> None:
+    with pytest.raises(SettingsError, match=name):
+        settings(**{name: text})

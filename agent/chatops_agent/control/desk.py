@@ -8,6 +8,7 @@ import logging
 from collections import deque
 from collections.abc import Mapping
 
+from chatops_agent.containers.control import Containers
 from chatops_agent.control.orders import Orders
 from chatops_agent.control.policy import Policy
 from chatops_agent.control.processes import ProcessLister
@@ -42,7 +43,7 @@ MOST_RECEIVED = 1_000
 
 
 class Desk:
-    def __init__(self, settings: Settings, worker: Worker, *, is_root: bool) -> None:
+    def __init__(self, settings: Settings, worker: Worker, containers: Containers, *, is_root: bool) -> None:
         self._changed = asyncio.Event()
         self._room = asyncio.Event()
         self._answers: deque[Answered | AnswerFailed] = deque()
@@ -55,8 +56,11 @@ class Desk:
             environment=settings.command_environment,
         )
         self._trust = Trust(settings.spool_dir, settings.command_key)
-        self._orders = Orders(settings.spool_dir, self._policy, self._trust, self._changed.set)
-        answerers: Mapping[type, Answerer] = {ListProcesses: lambda _: ProcessLister(worker).answer()}
+        self._orders = Orders(settings.spool_dir, self._policy, self._trust, containers, self._changed.set)
+        answerers: Mapping[type, Answerer] = {
+            ListProcesses: lambda _: ProcessLister(worker).answer(),
+            **containers.answerers,
+        }
         self._questions = Questions(answerers, self._put_answer)
 
     @property

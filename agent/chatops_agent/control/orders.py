@@ -12,6 +12,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from chatops_agent.containers.control import Containers
 from chatops_agent.control import ledger as ledger_file
 from chatops_agent.control.ledger import Ledger
 from chatops_agent.control.output import Output
@@ -21,6 +22,7 @@ from chatops_agent.control.refusal import RefusedError
 from chatops_agent.control.signals import signal_process
 from chatops_agent.control.trust import Trust
 from chatops_agent.worker import Worker
+from chatops_protocol.container_messages import ControlContainer
 from chatops_protocol.control_messages import (
     Act,
     CancelOrder,
@@ -83,10 +85,12 @@ class Orders:
         directory: Path,
         policy: Policy,
         trust: Trust,
+        containers: Containers,
         changed: Callable[[], None],
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._directory, self._policy, self._trust, self._changed = directory, policy, trust, changed
+        self._containers = containers
         self._clock = clock
         self._disk = Worker()
         self._threads = ThreadPoolExecutor(MOST_AT_ONCE, thread_name_prefix="order")
@@ -101,7 +105,7 @@ class Orders:
         problem = self._policy.problem()
         if problem is not None:
             log.error("no command will be run: %s", problem)
-        if self._policy.effective != "off" or ledger_file.exists(self._directory):
+        if self._policy.effective != "off" or self._containers.may_control or ledger_file.exists(self._directory):
             try:
                 await self._opened()
             except (OSError, sqlite3.Error) as error:
@@ -110,7 +114,7 @@ class Orders:
     async def met(self, backend_time: float) -> None:
         """Connected: everything that is not known to be stored is said again."""
         try:
-            if self._policy.effective != "off":
+            if self._policy.effective != "off" or self._containers.may_control:
                 ledger = await self._opened()
                 await self._disk.run(ledger.set_floor_if_new, backend_time)
         except (OSError, sqlite3.Error) as error:
@@ -203,7 +207,7 @@ class Orders:
         return ledger
 
     async def _begin(self, message: CarryOut) -> None:
-        self._policy.require()
+        self._require_something()
         order = self._trust.verify(message)
         ledger = await self._opened()
         await self._disk.run(ledger.set_floor_if_new, self._trust.now())
@@ -228,6 +232,14 @@ class Orders:
         self._running[order.nonce] = (asyncio.create_task(self._carry(order, work, report, stop, ledger)), stop)
         self._changed()
 
+    def _require_something(self) -> None:
+        """Raise `RefusedError` when this host allows no act at all. Which one it is, is read when it is trusted."""
+        if not self._containers.may_control:
+            try:
+                self._policy.require()
+            except RefusedError as error:
+                raise RefusedError(f"{error}; nor are its containers controlled (CHATOPS_ALLOW_DOCKER)") from None
+
     def _work_for(self, order: Order) -> "Callable[[Report, Stop], asyncio.Future[Ending] | asyncio.Task[Ending]]":
         """What the order's act comes to here. Raise `RefusedError` when this host does not allow it."""
         act: Act = order.act
@@ -241,6 +253,10 @@ class Orders:
                 self._policy.require_signal(act)
                 loop = asyncio.get_running_loop()
                 return lambda _report, _stop: loop.run_in_executor(self._threads, signal_process, act)
+            case ControlContainer():
+                self._containers.require_control()
+                loop = asyncio.get_running_loop()
+                return lambda _report, _stop: loop.run_in_executor(self._threads, self._containers.carry_out, act)
 
     async def _carry(
         self,

@@ -6,10 +6,11 @@ asynchronous generator function that answers in parts.
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from typing import Any
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from contextlib import aclosing
+from typing import Any, Literal
 
-from chatops_agent.control.refusal import RefusedError
+from chatops_agent.control.refusal import MissingError, RefusedError, UnansweredError
 from chatops_protocol.agent_messages import MAX_FRAME_BYTES, encode_msgpack
 from chatops_protocol.control_messages import Answer, Answered, AnswerFailed, Ask
 
@@ -19,7 +20,7 @@ MOST_AT_ONCE = 32
 MAX_DETAIL = 500
 
 # Given the question, an answer or its parts.
-Answerer = Callable[[Any], Awaitable[Answer] | AsyncIterator[Answer]]
+Answerer = Callable[[Any], Awaitable[Answer] | AsyncGenerator[Answer, None]]
 
 
 class Questions:
@@ -52,6 +53,9 @@ class Questions:
             await self._pass_on(ask, self._begin(ask))
         except RefusedError as error:
             await self._send(AnswerFailed(ask.id, "refused", str(error)[:MAX_DETAIL]))
+        except UnansweredError as error:
+            reason: Literal["missing", "failed"] = "missing" if isinstance(error, MissingError) else "failed"
+            await self._send(AnswerFailed(ask.id, reason, str(error).replace("\0", "")[:MAX_DETAIL]))
         except TimeoutError:
             await self._send(AnswerFailed(ask.id, "failed", f"it took more than {ask.within_s:g} s on the host"))
         except Exception as error:  # a question must not end the agent
@@ -59,7 +63,7 @@ class Questions:
             detail = f"{type(error).__name__}: {error}".replace("\0", "")
             await self._send(AnswerFailed(ask.id, "failed", detail[:MAX_DETAIL]))
 
-    def _begin(self, ask: Ask) -> Awaitable[Answer] | AsyncIterator[Answer]:
+    def _begin(self, ask: Ask) -> Awaitable[Answer] | AsyncGenerator[Answer, None]:
         if len(self._asked) > MOST_AT_ONCE:
             raise RefusedError("the agent answers too many questions already; try again in a moment")
         answerer = self._answerers.get(type(ask.question))
@@ -67,12 +71,13 @@ class Questions:
             raise RefusedError("this agent cannot answer that")
         return answerer(ask.question)
 
-    async def _pass_on(self, ask: Ask, answer: Awaitable[Answer] | AsyncIterator[Answer]) -> None:
-        if isinstance(answer, AsyncIterator):
-            limit: float | None = ask.within_s
-            while (part := await asyncio.wait_for(anext(answer, None), limit)) is not None:
-                limit = None
-                await self._send_fitting(Answered(ask.id, part, last=False))
+    async def _pass_on(self, ask: Ask, answer: Awaitable[Answer] | AsyncGenerator[Answer, None]) -> None:
+        if isinstance(answer, AsyncGenerator):
+            async with aclosing(answer):
+                limit: float | None = ask.within_s
+                while (part := await asyncio.wait_for(anext(answer, None), limit)) is not None:
+                    limit = None
+                    await self._send_fitting(Answered(ask.id, part, last=False))
             await self._send(Answered(ask.id, None))
             return
         async with asyncio.timeout(ask.within_s):

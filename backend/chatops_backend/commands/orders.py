@@ -23,7 +23,7 @@ from chatops_backend.audit.actor import Actor
 from chatops_backend.audit.trail import Target, record
 from chatops_backend.commands.changes import CommandChanges, wait_for
 from chatops_backend.commands.signing import OrderSigner
-from chatops_backend.database.interface import Database, Transaction
+from chatops_backend.database.interface import Database, Executor, Transaction
 from chatops_backend.database.queries import load_queries
 from chatops_backend.problems import ProblemError, not_found
 from chatops_protocol.command_resources import ENDED, CommandKind
@@ -38,6 +38,15 @@ BETWEEN_S = 15.0
 class AddressedServer(Struct, frozen=True):
     id: int
     name: str
+
+
+async def find_server(database: Executor, server_id: int) -> AddressedServer:
+    """Raises `ProblemError` 404."""
+    rows = load_queries("commands").find_servers(database, server_ids=[server_id], tag=None)
+    found = [AddressedServer(row["id"], row["name"]) async for row in rows]
+    if not found:
+        raise not_found("server", server_id)
+    return found[0]
 
 
 class Asked(Struct, frozen=True):

@@ -10,7 +10,7 @@ import contextlib
 from collections import defaultdict
 from collections.abc import AsyncGenerator
 from itertools import count
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from chatops_backend.ingest.connection import AgentConnection
 from chatops_backend.problems import ProblemError
@@ -29,6 +29,8 @@ from chatops_protocol.control_messages import (
 
 # Parts that wait for a slow asker; then its question is given up, since the agent's socket cannot wait.
 MAX_WAITING_PARTS = 256
+
+A = TypeVar("A", bound=Answer)
 
 OrderNews = OrderStarted | OrderOutput | OrderFinished
 
@@ -112,16 +114,17 @@ class AgentChannel:
 
     # -- questions -----------------------------------------------------------------------------------------------
 
-    async def ask(self, server_id: int, question: Question, within_s: float = 10.0) -> Answer:
-        """The agent's answer. Raises `ProblemError`: not connected here, too old, refused, failed, or not in time."""
-        async with contextlib.aclosing(self.ask_for_parts(server_id, question, within_s)) as parts:
+    async def ask(self, server_id: int, question: Question, kind: type[A], within_s: float = 10.0) -> A:
+        """The agent's answer, which must be of this kind. Raises `ProblemError`: not connected here, too old, refused,
+        failed, or not in time."""
+        async with contextlib.aclosing(self.ask_for_parts(server_id, question, kind, within_s)) as parts:
             async for part in parts:
                 return part
         raise _no_answer("The agent gave an empty answer; look at its log on the host.")
 
     async def ask_for_parts(
-        self, server_id: int, question: Question, within_s: float = 10.0
-    ) -> AsyncGenerator[Answer, None]:
+        self, server_id: int, question: Question, kind: type[A], within_s: float = 10.0
+    ) -> AsyncGenerator[A, None]:
         """Answers as they come, the first within `within_s`. Close the iterator to have no more."""
         connection = self.connected(server_id)
         if connection is None:
@@ -152,8 +155,10 @@ class AgentChannel:
                 if message is None:
                     raise _no_answer("The connection to the agent was lost; try again in a few seconds.")
                 if isinstance(message, AnswerFailed):
-                    raise _refused(message) if message.reason == "refused" else _no_answer(message.detail)
+                    raise _said(message)
                 if message.answer is not None:
+                    if not isinstance(message.answer, kind):
+                        raise _no_answer("The agent answered something else than it was asked; update it on its host.")
                     yield message.answer
         finally:
             self._asked.pop(number, None)
@@ -165,5 +170,11 @@ def _no_answer(detail: str) -> ProblemError:
     return ProblemError(502, "No answer from the agent", detail)
 
 
-def _refused(failed: AnswerFailed) -> ProblemError:
-    return ProblemError(409, "Refused by the host", failed.detail)
+def _said(failed: AnswerFailed) -> ProblemError:
+    match failed.reason:
+        case "refused":
+            return ProblemError(409, "Refused by the host", failed.detail)
+        case "missing":
+            return ProblemError(404, "Not found", failed.detail)
+        case "failed":
+            return _no_answer(failed.detail)

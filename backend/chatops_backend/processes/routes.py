@@ -10,14 +10,12 @@ from litestar.params import JSONBody, PathParameter
 from chatops_backend.accounts.access import allow
 from chatops_backend.audit.actor import RequestActor
 from chatops_backend.commands import store
-from chatops_backend.commands.orders import AddressedServer, Asked, Orders
+from chatops_backend.commands.orders import Asked, Orders, find_server
 from chatops_backend.control.channel import AgentChannel
-from chatops_backend.database.interface import Database, Executor
-from chatops_backend.database.queries import load_queries
+from chatops_backend.database.interface import Database
 from chatops_backend.paging import Id
-from chatops_backend.problems import not_found
 from chatops_protocol.command_resources import CommandResult, ProcessList, SignalProcessRequest
-from chatops_protocol.control_messages import ListProcesses, SignalProcess
+from chatops_protocol.control_messages import ListProcesses, ProcessesListed, SignalProcess
 
 ANSWER_WITHIN_S = 10.0
 # The signal itself takes no time; the agent may.
@@ -31,8 +29,8 @@ async def list_processes(
     server_id: Id, database: NamedDependency[Database], channel: NamedDependency[AgentChannel]
 ) -> ProcessList:
     """The processes now, with their CPU share over half a second. What looks like a secret is masked by the agent."""
-    await _find(database, server_id)
-    listed = await channel.ask(server_id, ListProcesses(), ANSWER_WITHIN_S)
+    await find_server(database, server_id)
+    listed = await channel.ask(server_id, ListProcesses(), ProcessesListed, ANSWER_WITHIN_S)
     return ProcessList(
         server_id=server_id,
         taken_at=datetime.fromtimestamp(listed.taken_at, UTC),
@@ -55,19 +53,11 @@ async def signal_process(
     act = SignalProcess(pid, data.started_at, data.signal)
     asked = Asked("signal", "process.signal", f"{data.signal} to process {pid}", act, SIGNAL_WITHIN_S, SIGNAL_WITHIN_S)
     async with database.transaction() as transaction:
-        server = await _find(transaction, server_id)
+        server = await find_server(transaction, server_id)
         (command_id,) = await orders.give(transaction, actor, [server], asked)
     orders.wake()
     ended = await orders.wait_for_end(command_id, SIGNAL_WITHIN_S)
     return Response(await store.find_result(database, command_id), status_code=200 if ended else 202)
-
-
-async def _find(database: Executor, server_id: int) -> AddressedServer:
-    rows = load_queries("commands").find_servers(database, server_ids=[server_id], tag=None)
-    found = [AddressedServer(row["id"], row["name"]) async for row in rows]
-    if not found:
-        raise not_found("server", server_id)
-    return found[0]
 
 
 route_handlers = [Router("/processes", route_handlers=[list_processes, signal_process], tags=["processes"])]

@@ -109,6 +109,15 @@ ACCESS = {
     "GET /api/v1/processes/{server_id:int}": "viewer",
     "POST /api/v1/processes/{server_id:int}/{pid:int}/signal": "operator",
     "GET /api/v1/agent/wheel": "anyone",
+    "GET /api/v1/docker/{server_id:int}/containers": "viewer",
+    "GET /api/v1/docker/{server_id:int}/containers/{container_id:str}": "viewer",
+    "GET /api/v1/docker/{server_id:int}/containers/{container_id:str}/logs": "viewer",
+    "POST /api/v1/docker/{server_id:int}/containers/{container_id:str}/start": "operator",
+    "POST /api/v1/docker/{server_id:int}/containers/{container_id:str}/stop": "operator",
+    "POST /api/v1/docker/{server_id:int}/containers/{container_id:str}/restart": "operator",
+    "POST /api/v1/docker/{server_id:int}/containers/{container_id:str}/pause": "operator",
+    "POST /api/v1/docker/{server_id:int}/containers/{container_id:str}/unpause": "operator",
+    "POST /api/v1/docker/{server_id:int}/containers/{container_id:str}/kill": "operator",
     "GET /api/v1/agent/wheel/{filename:str}": "anyone",
     "WEBSOCKET /api/v1/ws/metrics/{server_id:int}": "viewer",
     "WEBSOCKET /api/v1/ws/fleet": "viewer",
@@ -116,6 +125,7 @@ ACCESS = {
     "WEBSOCKET /api/v1/ws/logs/{server_id:int}": "viewer",
     "WEBSOCKET /api/v1/ws/commands/{command_id:int}": "viewer",
     "WEBSOCKET /api/v1/agents/ws": "agent",
+    "WEBSOCKET /api/v1/ws/docker/{server_id:int}/containers/{container_id:str}/logs": "viewer",
     "GET /health": "anyone",
     "GET /ready": "anyone",
     "GET /metrics": "anyone",
@@ -146,7 +156,11 @@ def fill(path: str) -> str:
     for part in FILLED:
         path = path.replace(part, "2000000000")
     path = path.replace("{session_id:uuid}", "00000000-0000-4000-8000-000000000000")
-    return path.replace("{filename:str}", "none.whl").replace("{path:str}", "none.json")
+    return (
+        path.replace("{filename:str}", "none.whl")
+        .replace("{path:str}", "none.json")
+        .replace("{container_id:str}", "none")
+    )
 
 
 def routes_of(app: Litestar) -> dict[str, str]:
