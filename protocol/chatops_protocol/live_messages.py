@@ -12,6 +12,7 @@ from msgspec import Struct, json
 
 from chatops_protocol.alert_resources import Alert
 from chatops_protocol.command_resources import Command
+from chatops_protocol.container_messages import ContainerLogs
 from chatops_protocol.control_messages import Stream
 from chatops_protocol.log_lines import LogLine
 from chatops_protocol.resources import ServerStatus
@@ -20,9 +21,9 @@ CLOSE_BAD_REQUEST = 4400
 CLOSE_UNAUTHENTICATED = 4401
 CLOSE_FORBIDDEN = 4403
 CLOSE_NOT_FOUND = 4404
-CLOSE_MESSAGE_TOO_BIG = 1009
 # The agent has no (more) answer; the reason of the close says why.
 CLOSE_NO_ANSWER = 4502
+CLOSE_MESSAGE_TOO_BIG = 1009
 MAX_MESSAGE_BYTES = 65_536
 AUTHENTICATE_WITHIN_S = 5.0
 
