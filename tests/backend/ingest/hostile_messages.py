@@ -12,6 +12,13 @@ from benchmarks.simulated_agents import frame
 from tests.backend.ingest.agent_socket import authenticate, encode_json, encode_msgpack, samples
 
 Message = bytes | str
+_CONTROL: tuple[dict[str, Any], ...] = (
+    {"type": "order_started", "nonce": "a" * 32, "started_at": 1.0},
+    {"type": "order_output", "nonce": "a" * 32, "sequence": 1, "stream": "stdout", "offset": 0, "data": b"x" * 50},
+    {"type": "order_finished", "nonce": "a" * 32, "state": "ok", "exit_code": 0, "detail": "", "duration_s": 1.0},
+    {"type": "answered", "answer": {"type": "processes_listed", "taken_at": 1.0, "total": 0, "processes": []}},
+    {"type": "answer_failed", "reason": "failed", "detail": "x"},
+)
 
 
 def messages(random_source: random.Random, count: int) -> Iterator[Message]:
@@ -28,6 +35,7 @@ def _good(source: random.Random) -> Any:
             lambda: samples(source.randrange(1, 100), 1.0, 2.0),
             lambda: samples(source.randrange(1, 100), rows={"log": [[time.time(), "x.log", "error", "a line"]] * 3}),
             lambda: authenticate("chatops_agent_" + "x" * 49, "stream"),
+            lambda: source.choice(_CONTROL) | {"id": source.randrange(1, 50)},
         )
     )()
 
