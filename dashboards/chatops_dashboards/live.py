@@ -48,6 +48,9 @@ class Push(Protocol):
         the points to every chart of the page (it pushes into an array that all of them share).
         """
 
+    async def read(self, component_id: str, prop: str) -> Any:
+        """What a property is in the tab now. Where a stream only answers once, it never returns."""
+
 
 class Stream(Protocol):
     """Pushes until it is cancelled; returning means there is nothing more to tell."""
@@ -202,6 +205,9 @@ class SocketPush:
             await self._socket.get_prop("tab", "data", timeout=PROBE_TIMEOUT_S)
             await asyncio.sleep(SETTLE_S)
 
+    async def read(self, component_id: str, prop: str) -> Any:
+        return await self._socket.get_prop(component_id, prop, timeout=PROBE_TIMEOUT_S)
+
 
 class AnswerPush:
     """Collects for the answer of a plain request; that answer is one rendering, so nothing may follow a figure."""
@@ -210,4 +216,7 @@ class AnswerPush:
         set_props(component_id, props)
 
     async def settle(self) -> None:
+        await asyncio.Event().wait()
+
+    async def read(self, component_id: str, prop: str) -> Any:
         await asyncio.Event().wait()

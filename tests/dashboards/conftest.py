@@ -53,6 +53,9 @@ class Recorder:
     async def settle(self) -> None:
         return
 
+    async def read(self, component_id: str, prop: str) -> object:
+        return None
+
     def values(self, component_id: object, prop: str) -> list[object]:
         return [value for known, name, value in self.pushed if known == component_id and name == prop]
 
