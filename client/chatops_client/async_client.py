@@ -18,6 +18,7 @@ from chatops_client.commands import AsyncCommands
 from chatops_client.errors import ApiError, BackendUnreachableError
 from chatops_client.frames import series_to_frame
 from chatops_client.live import LinkState, live_messages
+from chatops_client.logs import AsyncLogs
 from chatops_client.tokens import Tokens
 from chatops_client.wire import Call, Latest, build_request, read_answer, read_latest
 from chatops_protocol.live_messages import AlertsState, FleetState, ServerSamples
@@ -66,6 +67,7 @@ class AsyncClient:
         self.alerts = AsyncAlerts(self)
         self.audit = AsyncAudit(self)
         self.commands = AsyncCommands(self)
+        self.logs = AsyncLogs(self)
         self._headers = dict(headers or {})
         self._clock = clock
         self._renewal = asyncio.Lock()

@@ -16,6 +16,7 @@ from chatops_client.audit import Audit
 from chatops_client.commands import Commands
 from chatops_client.errors import ApiError, BackendUnreachableError
 from chatops_client.frames import series_to_frame
+from chatops_client.logs import Logs
 from chatops_client.tokens import Tokens
 from chatops_client.wire import Call, Latest, build_request, read_answer, read_latest
 from chatops_protocol.resources import (
@@ -62,6 +63,7 @@ class Client:
         self.alerts = Alerts(self)
         self.audit = Audit(self)
         self.commands = Commands(self)
+        self.logs = Logs(self)
         self._clock = clock
         self._renewal = threading.Lock()
         self._owned = http is None

@@ -16,6 +16,7 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake
 from chatops_client.errors import ApiError, BackendUnreachableError
 from chatops_client.wire import PREFIX
 from chatops_protocol.live_messages import (
+    CLOSE_BAD_REQUEST,
     CLOSE_FORBIDDEN,
     CLOSE_NOT_FOUND,
     CLOSE_UNAUTHENTICATED,
@@ -56,12 +57,13 @@ async def live_messages(
     """Yield messages until the caller stops iterating; `on_state` hears of every connect and disconnect. `ends`: the
     backend closes the socket when it has said all.
 
-    Raises `ApiError` when the session has ended (401), may not (403), or what is watched does not exist (404).
+    Raises `ApiError` when what is asked for cannot be (400), the session has ended (401) or may not (403), or what is
+    watched does not exist (404).
     """
     report = on_state or (lambda state: None)
     delay = FIRST_DELAY_S
     while True:
-        token, code, connected = "", None, False
+        token, code, connected, closed_because = "", None, False, ""
         try:
             token = await session.access_token()
             async with connect(_address(session.base_url, path), max_size=LARGEST_MESSAGE_BYTES, proxy=None) as socket:
@@ -73,14 +75,16 @@ async def live_messages(
                     message = _decode(text)
                     if isinstance(message, kind):
                         yield message
-                code = socket.close_code
+                code, closed_because = socket.close_code, socket.close_reason or ""
         except ConnectionClosed as closed:
-            code = closed.rcvd.code if closed.rcvd else None
+            code, closed_because = (closed.rcvd.code, closed.rcvd.reason) if closed.rcvd else (None, "")
         except (OSError, InvalidHandshake, BackendUnreachableError):
             code = None
         if ends and code == CLOSE_NORMAL:
             return
         report("disconnected")
+        if code == CLOSE_BAD_REQUEST:
+            raise ApiError(400, closed_because or "the backend does not understand what is asked for")
         if code == CLOSE_FORBIDDEN:
             raise ApiError(403, "this account may not watch it")
         if code == CLOSE_NOT_FOUND:

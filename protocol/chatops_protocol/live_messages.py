@@ -95,7 +95,8 @@ class CommandOutput(Struct, frozen=True, tag="output"):
 
 
 class LogLines(Struct, frozen=True, tag="log_lines"):
-    """New log lines of a server, oldest first. `incomplete`: more came before these than were sent."""
+    """New log lines of a server, oldest first. `incomplete`: more came before these than were sent. The first message
+    has none: from it on no line is missed."""
 
     server_id: int
     lines: list[LogLine]

@@ -32,6 +32,19 @@ class LogLine(Struct, frozen=True):
     message: str
 
 
+class LogSource(Struct, frozen=True):
+    """`lines`: how many of those that were looked at are of it."""
+
+    source: str
+    lines: int
+
+
+class LogSources(Struct, frozen=True):
+    """Who wrote a server's newest lines, most first."""
+
+    sources: list[LogSource]
+
+
 class LogPolicies(Struct, frozen=True, forbid_unknown_fields=True):
     """For how many days lines are kept, and after how many they go into the columnstore: smaller, slower to search."""
 

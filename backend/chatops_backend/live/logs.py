@@ -88,6 +88,8 @@ class LogWatcher:
         self._there.set()
 
     async def messages(self) -> AsyncIterator[bytes]:
+        # Whoever reads the history now has all that is older than what follows.
+        yield encode(LogLines(self.server_id, [], False))
         while True:
             self._there.clear()
             try:

@@ -17,7 +17,7 @@ from chatops_backend.database.queries import load_queries
 from chatops_backend.logs.search import to_tsquery
 from chatops_backend.paging import DEFAULT_LIMIT, Cursor, Limit, page, read_cursor
 from chatops_backend.problems import ProblemError, not_found
-from chatops_protocol.log_lines import MAX_SOURCE_LENGTH, Level, LogLine, LogPolicies
+from chatops_protocol.log_lines import MAX_SOURCE_LENGTH, Level, LogLine, LogPolicies, LogSource, LogSources
 from chatops_protocol.resources import Page
 
 DEFAULT_RANGE = timedelta(days=1)
@@ -79,6 +79,18 @@ async def list_lines(
     return page(lines, limit, lambda line: _LineKey(line.time, line.id))
 
 
+@get("/{server_id:int}/sources", opt=allow("viewer"))
+async def list_sources(
+    server_id: ServerId, database: NamedDependency[Database], start: FromQuery[datetime | None] = None
+) -> LogSources:
+    """The sources of the server's newest 20000 lines since `start` (a day ago when left out), most lines first."""
+    if not await load_queries("metrics").server_exists(database, server_id=server_id):
+        raise not_found("server", server_id)
+    begin, _ = _range(start, None)
+    rows = load_queries("logs").list_log_sources(database, server_id=server_id, start=begin)
+    return LogSources([LogSource(row["source"], row["lines"]) async for row in rows])
+
+
 @get("/policies", opt=allow("viewer"))
 async def read_policies(database: NamedDependency[Database]) -> LogPolicies:
     """How long log lines are kept."""
@@ -138,4 +150,6 @@ def _aware(moment: datetime) -> datetime:
     return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
 
 
-route_handlers = [Router("/logs", route_handlers=[list_lines, read_policies, set_policies], tags=["logs"])]
+route_handlers = [
+    Router("/logs", route_handlers=[list_lines, list_sources, read_policies, set_policies], tags=["logs"])
+]

@@ -95,6 +95,7 @@ ACCESS = {
     "PUT /api/v1/alerts/silences/{silence_id:int}": "operator",
     "DELETE /api/v1/alerts/silences/{silence_id:int}": "operator",
     "GET /api/v1/logs/{server_id:int}": "viewer",
+    "GET /api/v1/logs/{server_id:int}/sources": "viewer",
     "GET /api/v1/logs/policies": "viewer",
     "PUT /api/v1/logs/policies": "admin",
     "GET /api/v1/audit": "admin",

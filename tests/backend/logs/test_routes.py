@@ -42,6 +42,20 @@ async def test_lines_come_newest_first_with_what_they_say(backend, new_server) -
     assert datetime.fromisoformat(first["time"]) == datetime.fromtimestamp(now - 2, UTC)
 
 
+async def test_sources_are_listed_with_the_most_lines_first(backend, new_server) -> None:
+    server_id, key = new_server()
+    now = time.time()
+    async with logging_agent(backend, key) as agent:
+        await agent.send([now - 2, "a.log", None, "1"], *([now, "journal:ssh.service", None, "2"] for _ in range(5)))
+    answer = backend.call("GET", f"/logs/{server_id}/sources").json()["sources"]
+    assert answer[0] == {"source": "journal:ssh.service", "lines": 5}
+    assert {found["source"] for found in answer} == {"a.log", "chatops", "journal:ssh.service"}
+    since = {"start": datetime.fromtimestamp(now - 1, UTC).isoformat()}
+    answer = backend.call("GET", f"/logs/{server_id}/sources", params=since).json()["sources"]
+    assert "a.log" not in {found["source"] for found in answer}
+    assert backend.call("GET", "/logs/2000000000/sources").status_code == 404
+
+
 @pytest.mark.parametrize("encode", [encode_json, None], ids=["json", "msgpack"])
 async def test_readings_and_lines_travel_in_one_frame(backend, new_server, encode) -> None:
     server_id, key = new_server()

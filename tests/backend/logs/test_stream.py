@@ -86,6 +86,17 @@ async def test_new_lines_come_once_and_in_order(backend, new_server) -> None:
     assert [line.id for line in lines] == sorted(line.id for line in lines)
 
 
+async def test_history_read_after_the_first_message_joins_without_a_gap(backend, new_server) -> None:
+    server_id, key = new_server()
+    async with logging_agent(backend, key) as agent:
+        await agent.send("before")
+        async with watching(backend, server_id) as socket, asyncio.timeout(WITHIN_S):
+            first = decode_to_person(await socket.recv())
+            assert (first.lines, first.incomplete) == ([], False)
+            await agent.send("at once")
+            assert texts(await seen(socket, "at once")) == ["at once"]
+
+
 @pytest.mark.parametrize(
     ("query", "shown"),
     [
@@ -175,7 +186,7 @@ async def test_a_reader_that_does_not_read_gets_the_newest_later_and_holds_up_no
                     got += len(message.lines)
                     incomplete = incomplete or message.incomplete
                     assert len(message.lines) <= MOST_LINES
-                    if message.lines[-1].message == f"end {batches - 1}":
+                    if message.lines and message.lines[-1].message == f"end {batches - 1}":
                         break
     assert incomplete
     assert got < batches * width
