@@ -14,6 +14,8 @@ from chatops_dashboards.app import create_app
 from chatops_dashboards.settings import DashboardSettings
 
 STOP_TIMEOUT_S = 5
+# Longer than reverse proxies keep a connection: whoever hangs up first loses the request that is on its way.
+KEEP_ALIVE_S = 130
 
 
 def serve(settings: DashboardSettings, listener: socket.socket) -> None:
@@ -34,6 +36,7 @@ async def _serve(settings: DashboardSettings, listener: socket.socket) -> None:
             log_level="warning",
             server_header=False,
             timeout_graceful_shutdown=STOP_TIMEOUT_S,
+            timeout_keep_alive=KEEP_ALIVE_S,
         )
     )
 
