@@ -18,7 +18,8 @@ SELECT state.id, state.name, state.tags, server.interval_s,
 -- Where the state machine stands, for every series that is not ok; `untold`: nobody was notified of its alert.
 SELECT state.threshold_id, state.server_id, state.labels::text AS labels, state.status, state.level,
        extract(epoch FROM state.since)::float8 AS since, extract(epoch FROM state.good_since)::float8 AS good_since,
-       state.alert_id, state.version, alert.held_back_by IS NOT NULL OR alert.silenced AS untold
+       state.alert_id, state.version,
+       alert.first_notified_at IS NULL AND (alert.held_back_by IS NOT NULL OR alert.silenced) AS untold
   FROM chatops.alert_states AS state
   JOIN chatops.alerts AS alert ON alert.id = state.alert_id;
 

@@ -128,7 +128,7 @@ UPDATE chatops.alerts
        told_level = :level::text,
        silenced = silenced AND :transition = 'resolved',
        told_channel_ids = CASE WHEN :transition = 'resolved' THEN '{}'::integer[]
-                               ELSE ARRAY(SELECT DISTINCT unnest(told_channel_ids || :channel_ids::integer[])) END
+                               ELSE ARRAY(SELECT DISTINCT unnest(told_channel_ids || :channel_ids::integer[]) ORDER BY 1) END
  WHERE id = :alert_id::bigint;
 
 -- name: lock_waiting

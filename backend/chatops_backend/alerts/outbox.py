@@ -62,12 +62,16 @@ async def enqueue(
 
 
 async def _without_silenced(transaction: Transaction, changes: Sequence[AlertChange], now: float) -> list[AlertChange]:
+    # An end goes out whatever is silenced: it reaches only those who heard of the beginning, and they may keep an
+    # incident open until they hear of it.
     silences = await read_silences(transaction)
     moment = datetime.fromtimestamp(now, UTC)
     loud: list[AlertChange] = []
     quiet: list[int] = []
     for change in changes:
-        if any(silenced(s, moment, change.threshold_id, change.server_id, change.server_tags) for s in silences):
+        if change.transition != "resolved" and any(
+            silenced(s, moment, change.threshold_id, change.server_id, change.server_tags) for s in silences
+        ):
             quiet.append(change.alert_id)
         else:
             loud.append(change)

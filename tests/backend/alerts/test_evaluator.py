@@ -114,6 +114,17 @@ async def test_a_host_that_is_down_is_told_once_and_holds_back_its_other_alerts(
     assert fleet.told.kinds() == ["fired", "resolved"], "what was never told needs no end"
 
 
+async def test_the_end_of_what_was_told_is_told_also_when_a_silence_kept_a_later_rise_back(fleet: Fleet) -> None:
+    server_id = await fleet.server()
+    await fleet.rule(server_ids=[server_id], warning=80.0, window_s=60)
+    await fleet.cpu(server_id, 90.0)
+    await fleet.evaluate()
+    await fleet.database.execute("UPDATE chatops.alerts SET first_notified_at = now(), silenced = true")
+    await fleet.cpu(server_id, 10.0, minutes_ago=-4)
+    await fleet.evaluate(after_minutes=5)
+    assert fleet.told.kinds() == ["fired", "resolved"]
+
+
 async def test_a_change_rule_compares_with_the_same_window_earlier(fleet: Fleet) -> None:
     steady, jumped = await fleet.server(), await fleet.server()
     for server_id, now_value in ((steady, 52.0), (jumped, 80.0)):

@@ -125,6 +125,20 @@ async def test_the_end_is_told_to_those_who_heard_of_the_beginning(alerting: Ale
     assert [n["channel_id"] for n in await alerting.stored()] == [first, first]
 
 
+async def test_the_end_of_what_was_told_before_is_told_during_a_silence_too(alerting: Alerting) -> None:
+    channel = await alerting.channel()
+    rule = await alerting.rule(channel_ids=[channel])
+    server = await alerting.server()
+    loud = await alerting.alert(rule, server, labels={"n": 1})
+    await alerting.enqueue(loud)
+    await alerting.silence(server_id=server, **hours(-1, 1))
+    quiet = await alerting.alert(rule, server, labels={"n": 2})
+    await alerting.enqueue(quiet)
+    await alerting.enqueue(changed(loud, transition="resolved"), changed(quiet, transition="resolved"))
+    told = [(n["channel_id"], n["alert_ids"]) for n in await alerting.stored()]
+    assert told == [(channel, [loud.alert_id])] * 2
+
+
 async def test_the_end_of_what_nobody_heard_of_is_not_told(alerting: Alerting) -> None:
     rule = await alerting.rule(channel_ids=[await alerting.channel()])
     fired = await alerting.alert(rule, await alerting.server())
