@@ -32,6 +32,7 @@ from chatops_backend.alerts.replays import Replays
 from chatops_backend.alerts.transports.sender import create_sender
 from chatops_backend.audit import routes as audit_routes
 from chatops_backend.audit.actor import provide_actor
+from chatops_backend.audit.head_log import HeadLog
 from chatops_backend.commands import routes as command_routes
 from chatops_backend.commands.changes import CommandChanges
 from chatops_backend.commands.courier import Courier
@@ -90,6 +91,7 @@ def create_app(
     gateway = Gateway(database, writer, revocations, control=channel, command_key=signer.public_key)
     tasks = {"writer": writer.run, "key watch": gateway.watch_keys, "fleet board": board.run}
     tasks |= {"courier": courier.run, "recorder": courier.recorder.run}
+    tasks["audit head"] = HeadLog(database).run
     if not database.runs_policies:
         tasks["job runner"] = JobRunner(database).run
     alerts_board, sender, wake = AlertsBoard(database), create_sender(settings), asyncio.Event()

@@ -1,9 +1,10 @@
 """The optional second factor: six digits of an authenticator app (TOTP, RFC 6238), or one of ten recovery codes.
 
-`AccountService` asks for it at log-in, the routes of ``/auth/second-factor`` set it up, and what gives dangerous orders
-calls `require_recent`. A code is good once: the period it belongs to is remembered, and nothing at or before it is good
-again, at whichever backend. The secret is made from the backend's secret key and a stored salt, so the database alone
-does not give it away; another secret key makes every app's codes wrong, and recovery codes still work.
+`AccountService` asks for it at log-in, the routes of ``/auth/second-factor`` set it up, and what runs shells calls
+`AccountService.require_recent_second_factor`. A code is good once: the period it belongs to is remembered, and nothing
+at or before it is good again, at whichever backend. The secret is made from the backend's secret key and a stored salt,
+so the database alone does not give it away; another secret key makes every app's codes wrong, and recovery codes still
+work.
 """
 
 import base64
@@ -21,7 +22,7 @@ from msgspec import Struct
 from chatops_backend.accounts.principals import Principal
 from chatops_backend.audit.actor import Actor
 from chatops_backend.audit.trail import Target, record
-from chatops_backend.database.interface import Database, Transaction
+from chatops_backend.database.interface import Database, Executor, Transaction
 from chatops_backend.database.queries import load_queries
 from chatops_backend.problems import ProblemError
 from chatops_protocol.resources import User
@@ -127,12 +128,14 @@ class SecondFactors:
             await record(transaction, actor, "second_factor.recovery_codes", _target(principal))
         return codes
 
-    async def require_recent(self, principal: Principal, *, of_everybody: bool, within_s: float = RECENT_S) -> None:
+    async def require_recent(
+        self, executor: Executor, principal: Principal, *, of_everybody: bool, within_s: float = RECENT_S
+    ) -> None:
         """Raise `ProblemError` 403 unless a code was shown in this session within `within_s` seconds.
 
         Whoever has no second factor is let through, unless it is demanded `of_everybody`.
         """
-        row = await self._queries.find_proof(self._database, session_id=principal.session_id)
+        row = await self._queries.find_proof(executor, session_id=principal.session_id)
         if row is None or row["confirmed_at"] is None:
             if of_everybody:
                 raise ProblemError(

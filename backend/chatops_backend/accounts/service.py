@@ -21,7 +21,7 @@ from chatops_backend.accounts.sessions import Sessions
 from chatops_backend.accounts.tokens import ACCESS_TOKEN_S, AccessTokens, InvalidTokenError
 from chatops_backend.audit.actor import Actor
 from chatops_backend.audit.trail import Target, record, record_alone
-from chatops_backend.database.interface import Database, DatabaseUnavailableError
+from chatops_backend.database.interface import Database, DatabaseUnavailableError, Executor
 from chatops_backend.database.queries import load_queries
 from chatops_backend.problems import ProblemError
 from chatops_backend.settings import Settings, load_or_create_secret_key
@@ -41,6 +41,7 @@ class AccountService:
     second_factors: SecondFactors
     origins: frozenset[str]
     dashboard_secret: str | None = field(default=None, repr=False)
+    shell_needs_second_factor: bool = False
 
     async def authenticate(self, access_token: str) -> Principal | None:
         """The person behind an access token; None when the token or its session is not good (any more)."""
@@ -182,6 +183,11 @@ class AccountService:
         self.principals.user_changed(principal.user_id)
         return codes
 
+    async def require_recent_second_factor(self, executor: Executor, principal: Principal) -> None:
+        """Raise `ProblemError` 403 unless a code was shown in this session within the last five minutes. Whoever has no
+        second factor is let through, unless the settings want one of everybody. For what runs a shell."""
+        await self.second_factors.require_recent(executor, principal, of_everybody=self.shell_needs_second_factor)
+
     async def _check_second_factor(self, user: Record, code: str | None, actor: Actor) -> SecondFactor | None:
         factor = await self.second_factors.find(user["id"]) if user["second_factor"] else None
         if factor is None:
@@ -191,12 +197,13 @@ class AccountService:
                 401,
                 "Second factor needed",
                 "Send `totp_code` too: the six digits of your app, or a recovery code.",
+                extra=[{"key": "totp_code", "message": "is needed", "source": "body"}],
                 headers={"WWW-Authenticate": "Bearer"},
             )
         if not await self.second_factors.check(factor, code):
             target = Target("user", user["id"], user["username"])
             await record_alone(self.database, actor, "auth.login", target, result="refused", detail="wrong code")
-            raise _wrong("The code is wrong or was used before; take the next one that your app shows.")
+            raise _wrong("The code is wrong or was used before; take the next one that your app shows.", "totp_code")
         return factor
 
     async def _record_wrong(self, principal: Principal, actor: Actor, action: str, detail: str) -> None:
@@ -233,6 +240,7 @@ def create_account_service(
         second_factors=SecondFactors(database, secret_key, clock),
         origins=frozenset(settings.origins),
         dashboard_secret=settings.dashboard_secret,
+        shell_needs_second_factor=settings.shell_needs_second_factor,
     )
 
 
@@ -261,8 +269,10 @@ def user_from(row: Record) -> User:
     )
 
 
-def _wrong(detail: str) -> ProblemError:
-    return ProblemError(401, "Not authenticated", detail, headers={"WWW-Authenticate": "Bearer"})
+def _wrong(detail: str, field: str | None = None) -> ProblemError:
+    """`field`: the one at fault, where that may be told."""
+    extra = [{"key": field, "message": "is wrong", "source": "body"}] if field is not None else None
+    return ProblemError(401, "Not authenticated", detail, extra=extra, headers={"WWW-Authenticate": "Bearer"})
 
 
 def _wrong_code() -> ProblemError:

@@ -6,17 +6,20 @@ The host decides what is run: its agent refuses whatever its own settings do not
 from typing import Annotated, Any
 
 import msgspec
-from litestar import Response, Router, get, post
+from litestar import Request, Response, Router, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromQuery, JSONBody, QueryParameter
 
 from chatops_backend.accounts.access import allow
+from chatops_backend.accounts.principals import Principal
+from chatops_backend.accounts.service import Accounts
 from chatops_backend.accounts.visibility import Visible
 from chatops_backend.audit.actor import RequestActor
 from chatops_backend.commands import live, store
 from chatops_backend.commands.orders import AddressedServer, Asked, Group, Orders
-from chatops_backend.commands.policies import list_policies
+from chatops_backend.commands.policies import list_policies, may_run_shells
 from chatops_backend.commands.requests import act_of, title_of
+from chatops_backend.control.channel import AgentChannel
 from chatops_backend.database.interface import Database, Executor
 from chatops_backend.database.queries import load_queries
 from chatops_backend.paging import DEFAULT_LIMIT, Cursor, Id, IdFilter, Limit, page, read_cursor
@@ -40,6 +43,7 @@ UsernameFilter = Annotated[str | None, QueryParameter(max_length=64, pattern=r"^
 SearchFilter = Annotated[
     str | None, QueryParameter(max_length=200, pattern=r"^[^\x00]*$", description="Text in what was run")
 ]
+PersonRequest = Request[Principal, Any, Any]
 ACTION = "command.run"
 
 
@@ -51,6 +55,9 @@ class _CommandKey(msgspec.Struct, frozen=True, array_like=True):
 async def run_command(
     server_id: Id,
     data: JSONBody[RunCommandRequest],
+    request: PersonRequest,
+    accounts: Accounts,
+    channel: NamedDependency[AgentChannel],
     database: NamedDependency[Database],
     orders: NamedDependency[Orders],
     actor: RequestActor,
@@ -62,6 +69,8 @@ async def run_command(
         servers = await _servers(transaction, [server_id], None)
         if not servers:
             raise not_found("server", server_id)
+        if may_run_shells(channel, [server_id]):
+            await accounts.require_recent_second_factor(transaction, request.user)
         (command_id,) = await orders.give(transaction, actor, servers, asked)
     orders.wake()
     ended = await orders.wait_for_end(command_id, data.wait_s)
@@ -71,6 +80,9 @@ async def run_command(
 @post("/", opt=allow("operator"), status_code=202)
 async def run_commands(
     data: JSONBody[RunCommandsRequest],
+    request: PersonRequest,
+    accounts: Accounts,
+    channel: NamedDependency[AgentChannel],
     database: NamedDependency[Database],
     orders: NamedDependency[Orders],
     actor: RequestActor,
@@ -90,6 +102,8 @@ async def run_commands(
         if missing:
             listed = ", ".join(map(str, sorted(missing)[:10]))
             raise ProblemError(404, "Not found", f"Nothing was run: there is no server {listed}.")
+        if may_run_shells(channel, [server.id for server in servers]):
+            await accounts.require_recent_second_factor(transaction, request.user)
         group_id = await orders.create_group(transaction, Group(at_a_time, data.stop_after_failures))
         ids = await orders.give(transaction, actor, servers, asked, group_id=group_id, at_a_time=at_a_time)
     orders.wake()

@@ -233,7 +233,7 @@ async def require_recent(app: Any, person: Any, database: Any, *, of_everybody: 
     )
     principal = Principal(person.id, person.username, "operator", session_id)
     try:
-        await app.state[STATE_KEY].second_factors.require_recent(principal, of_everybody=of_everybody)
+        await app.state[STATE_KEY].second_factors.require_recent(database, principal, of_everybody=of_everybody)
     except ProblemError as error:
         return error.problem.status
     return 200

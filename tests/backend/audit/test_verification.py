@@ -1,9 +1,13 @@
 """Every way in which the log can be tampered with is found, and the first entry at fault is named."""
 
+import asyncio
+import logging
+
 import pytest
 
 from chatops_backend.audit import verification
 from chatops_backend.audit.actor import SYSTEM
+from chatops_backend.audit.head_log import HeadLog
 from chatops_backend.audit.trail import Target, note
 from chatops_backend.audit.verification import read_head, verify
 from chatops_backend.database.open import open_database
@@ -74,6 +78,12 @@ async def test_an_edited_entry_is_found(log, change) -> None:
     assert found.reason == "this entry was changed after it was written"
 
 
+async def test_an_edited_link_is_found(log) -> None:
+    found = await found_after(log, "UPDATE chatops.audit_log SET previous_hash = '\\x22' WHERE id = 13")
+    assert (found.valid, found.first_bad) == (False, 13)
+    assert found.reason == "this entry does not continue the one before it"
+
+
 async def test_every_column_is_hashed_or_a_hash(log) -> None:
     columns = await log.fetch(
         "SELECT column_name FROM information_schema.columns "
@@ -139,6 +149,17 @@ async def test_a_cut_with_a_head_to_match_is_found_by_a_head_kept_elsewhere_only
         found = [await verify(transaction), await verify(transaction, kept)]
     assert found[0].valid
     assert (found[1].valid, found[1].first_bad) == (False, 21)
+
+
+async def test_the_backends_own_log_has_the_head_in_it(log, caplog) -> None:
+    with caplog.at_level(logging.INFO):
+        task = asyncio.create_task(HeadLog(log).run())
+        async with asyncio.timeout(5):
+            while not caplog.records:
+                await asyncio.sleep(0.01)
+        task.cancel()
+    head = await read_head(log)
+    assert f"head {ENTRIES}:{head.hash}" in caplog.text
 
 
 async def test_a_head_of_former_times_lies_on_the_chain_or_not(log) -> None:
