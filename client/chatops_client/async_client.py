@@ -11,6 +11,7 @@ import httpx
 import polars as pl
 
 from chatops_client import calls
+from chatops_client.account import AsyncAccount
 from chatops_client.alerts import AsyncAlerts
 from chatops_client.audit import AsyncAudit
 from chatops_client.command_stream import CommandMessage, command_messages
@@ -64,6 +65,7 @@ class AsyncClient:
         every call of this session."""
         self.base_url = base_url.rstrip("/")
         self.tokens = tokens
+        self.account = AsyncAccount(self)
         self.alerts = AsyncAlerts(self)
         self.audit = AsyncAudit(self)
         self.commands = AsyncCommands(self)
@@ -71,6 +73,7 @@ class AsyncClient:
         self._headers = dict(headers or {})
         self._clock = clock
         self._renewal = asyncio.Lock()
+        self._renewals: set[asyncio.Task[Tokens]] = set()
         self._owned = http is None
         self._http = http or httpx.AsyncClient(base_url=self.base_url, timeout=TIMEOUT_S)
 
@@ -141,6 +144,14 @@ class AsyncClient:
         return await self._renew(self.tokens) if self.tokens.due(self._clock()) else self.tokens
 
     async def _renew(self, stale: Tokens) -> Tokens:
+        # Whoever asked may be cancelled meanwhile, as when a browser leaves a page. The answer is taken all the same:
+        # without it the next renewal would send a used token.
+        renewal = asyncio.create_task(self._renew_once(stale))
+        self._renewals.add(renewal)
+        renewal.add_done_callback(self._renewals.discard)
+        return await asyncio.shield(renewal)
+
+    async def _renew_once(self, stale: Tokens) -> Tokens:
         # One flight: a refresh token used twice revokes the whole session, so whoever waited takes the new pair.
         async with self._renewal:
             if self.tokens is None:
@@ -170,9 +181,10 @@ class AsyncClient:
 
     # -- people --------------------------------------------------------------------------------------------------
 
-    async def login(self, username: str, password: str) -> User:
-        """Log in and keep the tokens for the calls that follow."""
-        pair = await self._send(calls.login(username, password), None)
+    async def login(self, username: str, password: str, totp_code: str | None = None) -> User:
+        """Log in and keep the tokens for the calls that follow. `totp_code`: of whoever has a second factor; without it
+        `ApiError` 401 names the field in `extra`."""
+        pair = await self._send(calls.login(username, password, totp_code), None)
         self.tokens = Tokens.from_pair(pair, self._clock())
         return pair.user
 
