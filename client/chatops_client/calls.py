@@ -32,8 +32,8 @@ from chatops_protocol.resources import (
 # -- people ------------------------------------------------------------------------------------------------------
 
 
-def login(username: str, password: str) -> Call[TokenPair]:
-    return Call("POST", "/auth/login", TokenPair, body=LoginRequest(username, password), public=True)
+def login(username: str, password: str, totp_code: str | None) -> Call[TokenPair]:
+    return Call("POST", "/auth/login", TokenPair, body=LoginRequest(username, password, totp_code), public=True)
 
 
 def refresh(refresh_token: str) -> Call[TokenPair]:

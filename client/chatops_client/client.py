@@ -11,6 +11,7 @@ import httpx
 import polars as pl
 
 from chatops_client import calls
+from chatops_client.account import Account
 from chatops_client.alerts import Alerts
 from chatops_client.audit import Audit
 from chatops_client.commands import Commands
@@ -60,6 +61,7 @@ class Client:
         """With user name and password it logs in at once; otherwise pass `tokens` or call `login`."""
         self.base_url = base_url.rstrip("/")
         self.tokens = tokens
+        self.account = Account(self)
         self.alerts = Alerts(self)
         self.audit = Audit(self)
         self.commands = Commands(self)
@@ -139,9 +141,10 @@ class Client:
 
     # -- people --------------------------------------------------------------------------------------------------
 
-    def login(self, username: str, password: str) -> User:
-        """Log in and keep the tokens for the calls that follow."""
-        pair = self._send(calls.login(username, password), None)
+    def login(self, username: str, password: str, totp_code: str | None = None) -> User:
+        """Log in and keep the tokens for the calls that follow. `totp_code`: of whoever has a second factor; without it
+        `ApiError` 401 names the field in `extra`."""
+        pair = self._send(calls.login(username, password, totp_code), None)
         self.tokens = Tokens.from_pair(pair, self._clock())
         return pair.user
 
