@@ -73,7 +73,8 @@ class Alert(Struct, frozen=True, kw_only=True):
     """One firing (or pending) of one rule on one series. `value`, `bound` and the window are those that decided it.
 
     `learned_at` is later than `started_at` when the data came late; such an alert never notifies for what is over.
-    `held_back_by` is the alert of the same server that explains this one (the host is down).
+    `held_back_by` is the alert of the same server that explains this one (the host is down). `threshold_deleted`: the
+    rule is gone, and is named as it was last.
     """
 
     id: int
@@ -98,6 +99,7 @@ class Alert(Struct, frozen=True, kw_only=True):
     silenced: bool = False
     held_back_by: int | None = None
     runbook_url: str = ""
+    threshold_deleted: bool = False
 
 
 class AlertEvent(Struct, frozen=True, kw_only=True):

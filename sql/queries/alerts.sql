@@ -3,7 +3,7 @@
 -- `Threshold` in JSON. :visible: NULL, or the servers of which a rule must watch one.
 SELECT id, definition::text AS definition, created_at, updated_at, broken
   FROM chatops.thresholds AS rule
- WHERE id > :after
+ WHERE id > :after AND deleted_at IS NULL
    AND (:threshold_id::bigint IS NULL OR id = :threshold_id)
    AND (:visible::integer[] IS NULL
         OR (definition->>'all_servers')::boolean
@@ -16,7 +16,9 @@ SELECT id, definition::text AS definition, created_at, updated_at, broken
 
 -- name: lock_threshold$
 -- The definition of one rule, which nobody else changes until the transaction ends.
-SELECT definition::text FROM chatops.thresholds WHERE id = :threshold_id::bigint FOR UPDATE;
+SELECT definition::text FROM chatops.thresholds
+ WHERE id = :threshold_id::bigint AND deleted_at IS NULL
+   FOR UPDATE;
 
 -- name: create_threshold^
 -- A new rule; no row when its name is taken.
@@ -32,9 +34,11 @@ UPDATE chatops.thresholds
  WHERE id = :threshold_id::bigint
 RETURNING id, definition::text AS definition, created_at, updated_at, broken;
 
--- name: delete_threshold$
--- Removes a rule with its alerts; their events stay until their retention ends.
-DELETE FROM chatops.thresholds WHERE id = :threshold_id::bigint RETURNING id;
+-- name: delete_threshold!
+-- Nobody sees a rule any more, and its name is free; its alerts stay.
+UPDATE chatops.thresholds
+   SET deleted_at = clock_timestamp(), updated_at = clock_timestamp(), enabled = false, broken = NULL
+ WHERE id = :threshold_id::bigint;
 
 -- name: create_starting_threshold!
 -- Makes a rule of the starting set, the first time that :key is seen.
@@ -75,9 +79,9 @@ SELECT extract(epoch FROM max(time) + INTERVAL '1 hour')::float8
 
 -- name: list_alerts
 -- Alerts before the id :before (NULL: from the newest), at most :count, newest first; other filters: NULL for any.
-SELECT alert.id, alert.threshold_id, rule.definition::text AS definition, alert.server_id, server.name AS server_name,
-       alert.labels::text AS labels, alert.state, alert.level, alert.value, alert.bound::text AS bound, alert.window_s,
-       alert.pending_at, alert.started_at, alert.learned_at, alert.acknowledged_at, alert.acknowledged_by,
+SELECT alert.id, alert.threshold_id, rule.definition::text AS definition, rule.deleted_at IS NOT NULL AS rule_deleted,
+       alert.server_id, server.name AS server_name, alert.labels::text AS labels, alert.state, alert.level, alert.value,
+       alert.bound::text AS bound, alert.window_s, alert.pending_at, alert.started_at, alert.learned_at, alert.acknowledged_at, alert.acknowledged_by,
        alert.comment, alert.resolved_at, alert.silenced, alert.held_back_by
   FROM chatops.alerts AS alert
   JOIN chatops.thresholds AS rule ON rule.id = alert.threshold_id

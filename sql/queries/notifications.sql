@@ -43,8 +43,9 @@ DELETE FROM chatops.channels WHERE id = :channel_id::bigint RETURNING id;
 -- name: rules_using_channel
 -- The rules that notify or escalate to a channel.
 SELECT name FROM chatops.thresholds
- WHERE definition -> 'channel_ids' @> to_jsonb(:channel_id::bigint)
-    OR definition -> 'escalate_channel_ids' @> to_jsonb(:channel_id::bigint)
+ WHERE deleted_at IS NULL
+   AND (definition -> 'channel_ids' @> to_jsonb(:channel_id::bigint)
+        OR definition -> 'escalate_channel_ids' @> to_jsonb(:channel_id::bigint))
  ORDER BY id;
 
 -- name: give_up_waiting!
@@ -97,7 +98,7 @@ DELETE FROM chatops.silences WHERE id = :silence_id::bigint RETURNING id;
 -- Which of a silence's rule and server does not exist; NULL when both do, or are not named.
 SELECT CASE
          WHEN :threshold_id::bigint IS NOT NULL
-              AND NOT EXISTS (SELECT FROM chatops.thresholds WHERE id = :threshold_id) THEN 'threshold_id'
+              AND NOT EXISTS (SELECT FROM chatops.thresholds WHERE id = :threshold_id AND deleted_at IS NULL) THEN 'threshold_id'
          WHEN :server_id::bigint IS NOT NULL
               AND NOT EXISTS (SELECT FROM chatops.servers WHERE id = :server_id) THEN 'server_id'
        END;

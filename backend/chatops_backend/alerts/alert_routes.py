@@ -141,6 +141,7 @@ def alert_from(row: Record) -> Alert:
         silenced=row["silenced"],
         held_back_by=row["held_back_by"],
         runbook_url=rule.runbook_url,
+        threshold_deleted=row["rule_deleted"],
     )
 
 

@@ -62,7 +62,7 @@ async def replace_threshold(
 async def delete_threshold(
     threshold_id: Id, actor: RequestActor, visible: Visible, database: NamedDependency[Database]
 ) -> None:
-    """Open alerts end, and those who were told of them hear of it."""
+    """Open alerts end, and those who were told of them hear of it. What it fired stays listed."""
     await rules.delete_threshold(database, threshold_id, actor, visible)
 
 

@@ -254,5 +254,30 @@ async def test_who_was_told_hears_of_the_end_when_the_rule_is_deleted(scene) -> 
     alert_id = await scene.alert()
     await scene.tell(alert_id)
     assert (await scene.api.delete(f"/alerts/thresholds/{scene.rule['id']}")).status_code == 204
-    assert (await scene.api.get(f"/alerts/{alert_id}")).status_code == 404
     assert await scene.told(alert_id) == ["fired", "resolved"]
+
+
+async def test_what_a_rule_fired_stays_when_it_is_deleted_and_nothing_else_of_it(scene, operator) -> None:
+    past, pending = await scene.alert("resolved"), await scene.alert("pending", labels='{"a": "b"}')
+    firing = await scene.alert()
+    before = (await scene.api.get(f"/alerts/{past}")).json()["alert"]
+    assert before["threshold_deleted"] is False
+    address = f"/alerts/thresholds/{scene.rule['id']}"
+    assert (await scene.api.delete(address)).status_code == 204
+    assert (await scene.api.get(f"/alerts/{past}")).json()["alert"] == before | {"threshold_deleted": True}
+    detail = (await scene.api.get(f"/alerts/{firing}")).json()
+    assert (detail["alert"]["state"], detail["alert"]["threshold_name"]) == ("resolved", scene.body["name"])
+    assert [(event["transition"], event["actor"], event["comment"]) for event in detail["events"]][1:] == [
+        ("resolved", operator.username, "the rule was deleted")
+    ]
+    assert (await scene.api.get(f"/alerts/{pending}")).status_code == 404
+    listed = (await scene.api.get("/alerts", params={"threshold_id": scene.rule["id"]})).json()["items"]
+    assert [alert["id"] for alert in listed] == [firing, past]
+    # The rule itself is gone for everybody, and its name is free.
+    assert [(await scene.api.get(address)).status_code, (await scene.api.delete(address)).status_code] == [404, 404]
+    assert (await scene.api.put(address, json=scene.body)).status_code == 404
+    replay = {"threshold_id": scene.rule["id"], "start": "2026-03-28T00:00:00Z", "end": "2026-03-30T00:00:00Z"}
+    assert (await scene.api.post("/alerts/thresholds/backtest", json=replay)).status_code == 404
+    rules = (await scene.api.get("/alerts/thresholds", params={"limit": 500})).json()["items"]
+    assert scene.rule["id"] not in [rule["id"] for rule in rules]
+    assert (await scene.api.post("/alerts/thresholds", json=scene.body)).status_code == 201

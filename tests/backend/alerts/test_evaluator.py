@@ -251,14 +251,17 @@ async def test_where_missing_readings_fire_a_lost_series_is_over_and_a_server_wi
     assert await states(6) == {"/": "firing", "/data": "resolved", None: "resolved"}
 
 
-async def test_a_rule_that_was_switched_off_meanwhile_fires_nothing(fleet: Fleet, monkeypatch) -> None:
+@pytest.mark.parametrize("gone", ["enabled = false", "enabled = false, deleted_at = now()"])
+async def test_a_rule_that_was_switched_off_or_deleted_meanwhile_fires_nothing(
+    fleet: Fleet, monkeypatch, gone: str
+) -> None:
     server_id = await fleet.server()
     rule_id = await fleet.rule(server_ids=[server_id], warning=80.0, window_s=60)
     await fleet.cpu(server_id, 97.0)
     read = fleet.evaluator._read_servers
 
     async def after_the_rules_were_read(at: float):
-        await fleet.database.execute("UPDATE chatops.thresholds SET enabled = false WHERE id = $1", rule_id)
+        await fleet.database.execute(f"UPDATE chatops.thresholds SET {gone} WHERE id = $1", rule_id)
         return await read(at)
 
     monkeypatch.setattr(fleet.evaluator, "_read_servers", after_the_rules_were_read)
