@@ -92,7 +92,7 @@ async def summary(session: Session, alert: Alert, events: Sequence[AlertEvent], 
                 [
                     rule_words(rule.threshold, {alert.server_id: alert.server_name}) if rule else "",
                     " · " if rule else "",
-                    dcc.Link("Rule", href=f"/alerts/rules/{alert.threshold_id}"),
+                    dcc.Link("Rule", href=f"/alerts/rules/{alert.threshold_id}") if rule else "Its rule was deleted.",
                     *runbook_link(alert.runbook_url),
                 ],
                 className="dim alert-words breakable",
