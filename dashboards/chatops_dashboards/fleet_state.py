@@ -25,13 +25,15 @@ SORTS = {
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing that is wrong, where, and since when if that is known (Unix seconds). `alert`: what says so."""
+    """One thing that is wrong, where, and since when if that is known (Unix seconds). `alert`: what says so; `note`:
+    what became of it since."""
 
     entry: FleetEntry
     level: Level
     text: str
     since: float | None = None
     alert: Alert | None = None
+    note: str = ""
 
 
 NOTHING_FIRES = Fired()
@@ -73,10 +75,11 @@ def problems_of(
 def _alert_problem(entry: FleetEntry, alert: Alert) -> Problem:
     began = alert.started_at or alert.pending_at
     parts = [str(alert.labels.get("mountpoint") or labels_text(alert.labels)), alert_value(alert)]
-    if alert.state == "acknowledged":
-        parts.append(f"acknowledged by {alert.acknowledged_by}" if alert.acknowledged_by else "acknowledged")
     text = " · ".join(part for part in parts if part)
-    return Problem(entry, alert.level, text, began.timestamp() if began else None, alert)
+    note = ""
+    if alert.state == "acknowledged":
+        note = f"acknowledged by {alert.acknowledged_by}" if alert.acknowledged_by else "acknowledged"
+    return Problem(entry, alert.level, text, began.timestamp() if began else None, alert, note)
 
 
 def _urgency(alert: Alert) -> float:

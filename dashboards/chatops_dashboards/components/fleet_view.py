@@ -143,6 +143,8 @@ def _problem_line(problem: Problem, now: datetime, zone: tzinfo) -> list[Any]:
     if problem.since is not None:
         since = from_unix(problem.since)
         line += [f" since {since_text(since, now, zone)} (", moment_text(since, now, zone), ")"]
+    if problem.note:
+        line.append(f" · {problem.note}")
     return line
 
 
