@@ -152,3 +152,44 @@ def test_containers_are_out_of_reach_unless_the_host_says_otherwise() -> None:
 def test_wrong_settings_of_containers_are_refused(name: str, text: str) -> None:
     with pytest.raises(SettingsError, match=name):
         settings(**{name: text})
+
+
+def test_nothing_is_run_unless_the_host_says_otherwise() -> None:
+    made = settings()
+    assert (made.command_policy, made.allow_root, made.command_key) == ("off", False, None)
+    assert settings(CHATOPS_ALLOW_COMMANDS="shell", CHATOPS_ALLOW_ROOT="1").allow_root
+
+
+def test_a_list_of_commands_needs_its_file(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="set CHATOPS_COMMANDS_FILE"):
+        settings(CHATOPS_ALLOW_COMMANDS="allowlist")
+    with pytest.raises(SettingsError, match="not a readable file"):
+        settings(CHATOPS_ALLOW_COMMANDS="allowlist", CHATOPS_COMMANDS_FILE=str(tmp_path / "none"))
+    listing = tmp_path / "commands.toml"
+    listing.write_text("")
+    made = settings(CHATOPS_ALLOW_COMMANDS="allowlist", CHATOPS_COMMANDS_FILE=str(listing))
+    assert (made.command_policy, made.commands_file) == ("allowlist", listing)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("CHATOPS_ALLOW_COMMANDS", "on"),
+        ("CHATOPS_ALLOW_COMMANDS", "Shell"),
+        ("CHATOPS_ALLOW_COMMANDS", "all"),
+        ("CHATOPS_ALLOW_ROOT", "maybe"),
+        ("CHATOPS_COMMAND_KEY", "short"),
+        ("CHATOPS_COMMAND_KEY", "AAAA"),
+    ],
+)
+def test_wrong_settings_of_commands_are_refused(name: str, text: str) -> None:
+    with pytest.raises(SettingsError, match=name):
+        settings(**{name: text})
+
+
+def test_commands_get_little_of_the_environment_and_nothing_of_the_agents() -> None:
+    made = settings(HOME="/home/ann", PATH="/bin", LC_ALL="C.UTF-8", AWS_SECRET_ACCESS_KEY="x", LD_PRELOAD="x")
+    expected = {"HOME": "/home/ann", "PATH": "/bin", "LC_ALL": "C.UTF-8", "TERM": "dumb"}
+    assert made.command_environment == expected
+    assert settings().command_environment["PATH"].endswith("/bin")
+    assert KEY not in repr(made)
