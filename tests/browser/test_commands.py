@@ -1,5 +1,7 @@
 """Commands in Chromium on a real agent: output as it comes, an end by hand, and hostile output that stays text."""
 
+import signal
+import subprocess
 from collections.abc import Iterator
 
 import pytest
@@ -147,3 +149,36 @@ def test_a_host_that_allows_nothing_says_so_and_how_to_change_it(
         expect(page.locator("#command-run")).to_be_disabled()
     finally:
         host.stop()
+
+
+def test_a_process_is_found_and_ended_after_a_question(watched: Watched, stack: Stack, agent: Host) -> None:
+    sleeper = subprocess.Popen(["sleep", "98765"])
+    try:
+        page = watched.page()
+        log_in(page, stack.url, f"/servers/{agent.server_id}?tab=processes")
+        page.get_by_text("All, live").click()
+        page.locator("#processes-filter").fill("sleep 98765")
+        row = page.locator(f"#processes-grid .ag-row[row-id^='{sleeper.pid}:']")
+        expect(row).to_contain_text("sleep 98765")
+        row.click()
+        page.locator("#signal-ask").click()
+        expect(page.get_by_role("dialog")).to_contain_text(f"This sends TERM to process {sleeper.pid}")
+        assert sleeper.poll() is None
+        page.get_by_role("dialog").get_by_role("button", name="Send", exact=True).click()
+        expect(page.locator("#processes-message")).to_contain_text(f"TERM to process {sleeper.pid} is sent")
+        assert sleeper.wait(10) == -signal.SIGTERM
+        expect(row).to_have_count(0)
+    finally:
+        sleeper.kill()
+        sleeper.wait()
+
+
+def test_the_slider_brings_back_what_ran_at_a_moment(watched: Watched, stack: Stack) -> None:
+    page = watched.page()
+    log_in(page, stack.url, f"/servers/{stack.host.server_id}?tab=processes&view=then")
+    expect(page.locator("#then-table")).to_contain_text("nginx")
+    page.get_by_role("slider").focus()
+    for _ in range(20):
+        page.keyboard.press("ArrowLeft")
+    expect(page.locator("#then-table")).to_contain_text("Not known")
+    page.wait_for_url("**view=then&at=*")

@@ -115,3 +115,20 @@
   cells.RunStateCell = ({ data }) =>
     data ? make("span", { className: `run-state run-${data.state}` }, make("span", { "aria-hidden": true }, data.mark), make("span", null, data.word)) : "…";
 })();
+
+/* Processes: numbers of the live table, and the moment under the slider's thumb. */
+(() => {
+  const cells = (window.dashAgGridComponentFunctions = window.dashAgGridComponentFunctions || {});
+  const make = (...parameters) => React.createElement(...parameters);
+  function bytes(value) {
+    const names = ["B", "KiB", "MiB", "GiB", "TiB"];
+    let index = 0;
+    while (value >= 1023.5 && index < names.length - 1) { value /= 1024; index += 1; }
+    return `${index === 0 || value >= 99.95 ? value.toFixed(0) : value.toFixed(1)} ${names[index]}`;
+  }
+  cells.ProcessBytesCell = ({ value }) => make("span", null, value == null ? "–" : bytes(value));
+  cells.ProcessShareCell = ({ value }) => make("span", null, value == null ? "–" : (value < 9.95 ? value.toFixed(1) : value.toFixed(0)) + " %");
+  window.dashMantineFunctions = Object.assign(window.dashMantineFunctions || {}, {
+    momentLabel: (value, { start }) => new Date((start + value) * 1000).toLocaleString([], { weekday: "short", hour: "2-digit", minute: "2-digit", second: "2-digit", hour12: false }),
+  });
+})();

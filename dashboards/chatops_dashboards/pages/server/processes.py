@@ -1,68 +1,78 @@
-"""The processes tab: the top programs by CPU or memory, summed per name and user."""
+"""The processes tab: the programs that weigh most, all processes on request, and what ran at a moment of the past."""
 
 from datetime import tzinfo
-from functools import partial
+from types import ModuleType
 from typing import Any
 
 import dash_mantine_components as dmc
 from dash import Dash, Input, Output, State, dcc, html, no_update
 
+from chatops_client import ApiError, BackendUnreachableError
+from chatops_dashboards.browser import in_browser
 from chatops_dashboards.components.attributes import dashed
-from chatops_dashboards.components.server_tables import process_table
-from chatops_dashboards.live import LiveViews, Push, View
-from chatops_dashboards.pages.server.rows import as_of, push_rows, rows_of, table_or_empty
-from chatops_dashboards.session import Session, current_session
+from chatops_dashboards.components.states import failure
+from chatops_dashboards.live import LiveViews
+from chatops_dashboards.pages.server import process_now, process_then, process_top
+from chatops_dashboards.pages.server.head import idle_view
+from chatops_dashboards.session import Session, current_session, request_zone
 
-NOTHING = "The agent reports its first list of processes within half a minute of its start."
+VIEWS: dict[str, tuple[str, ModuleType]] = {
+    "top": ("Top programs", process_top),
+    "now": ("All, live", process_now),
+    "then": ("At a moment", process_then),
+}
 
 
 async def content(session: Session, server_id: int, query: dict[str, str], zone: tzinfo) -> Any:
-    latest = await session.client.latest(server_id)
+    view = query.get("view", "top")
+    view = view if view in VIEWS else "top"
     return html.Div(
         [
-            html.Div(
-                [
-                    html.Div(as_of(latest.time, zone), id="server-as-of"),
-                    dmc.SegmentedControl(
-                        id="processes-by",
-                        value="cpu",
-                        data=[{"value": "cpu", "label": "By CPU"}, {"value": "memory", "label": "By memory"}],
-                        size="xs",
-                        **dashed(aria_label="Order"),
-                    ),
-                ],
-                className="live-bar",
+            dmc.SegmentedControl(
+                id="processes-view",
+                value=view,
+                data=[{"value": name, "label": word} for name, (word, _) in VIEWS.items()],
+                size="sm",
+                className="processes-view",
+                **dashed(aria_label="What to show"),
             ),
-            html.Div(
-                table_or_empty(rows_of(latest, "process"), partial(process_table, by="cpu"), NOTHING),
-                id="server-rows",
-                className="panel flush",
-            ),
-            html.P("CPU is a share of one core; programs of one name and user are summed.", className="dim small"),
-            dcc.Store(id="live-view", data={"kind": "server-processes", "server_id": server_id, "by": "cpu"}),
+            html.Div(await view_content(session, server_id, view, query, zone), id="processes-body"),
+            dcc.Store(id="processes-drawn", data=view),
+            dcc.Store(id="processes-address"),
+            html.Div(id="processes-placed", hidden=True),
         ]
     )
 
 
-async def stream(session: Session, view: View, zone: tzinfo, push: Push) -> None:
-    draw = partial(process_table, by=str(view.get("by")))
-    await push_rows(session, int(view["server_id"]), "process", draw, zone, push)
+async def view_content(session: Session, server_id: int, view: str, query: dict[str, str], zone: tzinfo) -> Any:
+    try:
+        return await VIEWS[view][1].content(session, server_id, query, zone)
+    except (ApiError, BackendUnreachableError) as error:
+        return html.Div([failure(error, VIEWS[view][0]), idle_view(server_id)])
 
 
 def register(app: Dash, views: LiveViews) -> None:
-    views.add("server-processes", stream)
+    for _, module in VIEWS.values():
+        module.register(app, views)
+    in_browser(
+        app, "rememberQuery", Output("processes-placed", "title"), Input("processes-address", "data"), initially=False
+    )
 
     @app.callback(
-        Output("server-rows", "children", allow_duplicate=True),
-        Output("live-view", "data", allow_duplicate=True),
-        Input("processes-by", "value"),
+        Output("processes-body", "children"),
+        Output("processes-drawn", "data"),
+        Output("processes-address", "data"),
+        # A view that is put on the page starts its stream only when something it listens to is told as well.
+        Output("live-paused", "data", allow_duplicate=True),
+        Input("processes-view", "value"),
+        State("processes-drawn", "data"),
         State("server-id", "data"),
-        State("live-view", "data"),
         prevent_initial_call=True,
     )
-    async def reorder(by: str, server_id: int, view: View) -> Any:
-        if view.get("by") == by:
-            return no_update, no_update
-        latest = await current_session().client.latest(int(server_id))
-        table = table_or_empty(rows_of(latest, "process"), partial(process_table, by=by), NOTHING)
-        return table, {"kind": "server-processes", "server_id": server_id, "by": by}
+    async def change(view: str, drawn: str, server_id: int) -> Any:
+        if view == drawn or view not in VIEWS:
+            return (no_update,) * 4
+        body = await view_content(current_session(), int(server_id), view, {}, request_zone())
+        place = {"place": f"/servers/{server_id}", "tab": "processes"}
+        address = place if view == "top" else {**place, "view": view}
+        return body, view, address, False

@@ -1,0 +1,80 @@
+"""The processes of now and of then: rows that keep who they are, one reading out of parallel series."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from chatops_dashboards.pages.server import process_now, process_then, processes
+from chatops_dashboards.session import Session
+from chatops_protocol.control_messages import ProcessEntry
+from chatops_protocol.resources import MetricSeries, Series
+from tests.client.conftest import Reported
+from tests.dashboards.test_pages import text_of
+
+pytestmark = pytest.mark.anyio
+THEN = datetime(2026, 11, 24, 3, 12, tzinfo=UTC)
+
+
+def series(field: str, **programs: list[float | None]) -> MetricSeries:
+    times = [
+        THEN - timedelta(seconds=75),
+        THEN - timedelta(seconds=45),
+        THEN - timedelta(seconds=15),
+        THEN + timedelta(seconds=15),
+    ]
+    found = [
+        Series(1, {"name": name, "user": "root"}, times[: len(values)], values, values, values)
+        for name, values in programs.items()
+    ]
+    return MetricSeries(f"process.{field}", "percent", "raw", 30.0, found)
+
+
+def reading(**programs: list[float | None]) -> dict[str, MetricSeries]:
+    return {field: series(field, **programs) for field in process_then.FIELDS}
+
+
+def test_the_reading_before_a_moment_is_taken_whole_and_nothing_of_another() -> None:
+    found = process_then.last_of(reading(now=[1, 1, 5, 7], gone=[9, 9, None, None], later=[None, None, None, 3]), THEN)
+    assert found is not None
+    assert found.time == THEN - timedelta(seconds=15)
+    assert [(row["name"], row["cpu_percent"]) for row in found.rows] == [("now", 5)]
+
+
+def test_without_a_reading_before_it_a_moment_is_not_known() -> None:
+    assert process_then.last_of(reading(later=[None, None, None, 3]), THEN) is None
+    assert process_then.last_of(reading(), THEN) is None
+
+
+def entry(**values: Any) -> ProcessEntry:
+    known = {
+        "pid": 7,
+        "parent_pid": 1,
+        "started_at": 5.5,
+        "name": "nginx",
+        "user": "www",
+        "state": "S",
+        "cpu_percent": None,
+    }
+    more = {"memory_resident_bytes": 1, "thread_count": 1, "command_line": "nginx: worker"}
+    return ProcessEntry(**{**known, **more, **values})
+
+
+def test_a_later_process_of_the_same_number_is_another_row() -> None:
+    rows = process_now.rows_of([entry(), entry(started_at=6.5, command_line="")])
+    assert len({row["id"] for row in rows}) == 2
+    assert rows[0]["cpu"] is None
+    assert rows[1]["command"] == "[nginx]"
+
+
+def test_the_question_says_what_is_sent_to_what() -> None:
+    words = str(process_now.consequence("KILL", process_now.rows_of([entry()])[0], "web-01"))
+    for part in ("KILL", "7", "www", "web-01", "nginx: worker"):
+        assert part in words
+
+
+@pytest.mark.parametrize("view", ["now", "then", "nonsense"])
+async def test_every_view_of_the_tab_can_be_linked_to(session: Session, reported: Reported, view: str) -> None:
+    content = await processes.content(session, reported.server_id, {"view": view}, UTC)
+    words = text_of(content)
+    assert {"now": "Asking the agent", "then": "nginx", "nonsense": "nginx"}[view] in words
