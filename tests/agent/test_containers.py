@@ -354,6 +354,20 @@ def test_readings_of_a_busy_container_are_its_own(engine: TestEngine, ours: Engi
     engine.remove("busy")
 
 
+def test_containers_are_asked_at_once_since_an_engine_may_take_a_second_for_each(engine: TestEngine, ours) -> None:
+    names = [f"many-{number}" for number in range(16)]
+    for name in names:
+        engine.run(name, "exec sleep 1000")
+    sampler = Sampler(ours, Counters())
+    sampler.read()
+    began = time.monotonic()
+    assert {sample.name for sample in sampler.read()} >= set(names)
+    took_s = time.monotonic() - began
+    for name in names:
+        engine.remove(name)
+    assert took_s < len(names) / 2
+
+
 def test_a_container_is_only_found_by_what_names_it_in_full(engine: TestEngine, ours: Engine) -> None:
     identifier = engine.create("named-in-full", "true")
     assert ours.find("named-in-full").id == ours.find(identifier).id == ours.find(identifier[:12]).id == identifier

@@ -6,7 +6,6 @@ Some minutes, root, and Debian's docker.io and debootstrap: only with CHATOPS_TE
 import json
 import os
 import shutil
-import signal
 import subprocess
 import time
 import urllib.error
@@ -17,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import free_port
+from tests.engine import running_daemon
 
 ROOT = Path(__file__).parents[2]
 BASE, IMAGE = "chatops-test-base", "chatops-test"
@@ -50,30 +50,8 @@ class Docker:
 @pytest.fixture(scope="module")
 def docker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Docker]:
     folder = tmp_path_factory.mktemp("engine")
-    with (folder / "log").open("wb") as log:
-        engine = subprocess.Popen(
-            [
-                "dockerd", "--iptables=false", "--bridge=none", "--storage-driver=vfs",
-                "--host", f"unix://{folder}/socket", "--data-root", folder / "data",
-                "--exec-root", folder / "exec", "--pidfile", folder / "pid",
-            ],
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-        )  # fmt: skip
-    try:
-        deadline = time.monotonic() + 60
-        while not (folder / "socket").is_socket():
-            assert engine.poll() is None, (folder / "log").read_text()[-2000:]
-            assert time.monotonic() < deadline
-            time.sleep(0.1)
-        yield Docker(folder / "socket")
-    finally:
-        engine.send_signal(signal.SIGTERM)
-        engine.wait(60)
-        # The engine leaves its network name space mounted, and nothing could delete the folder.
-        subprocess.run(["umount", folder / "exec/netns/default"], check=False, capture_output=True)
-        shutil.rmtree(folder, ignore_errors=True)
+    with running_daemon(folder) as socket:
+        yield Docker(socket)
 
 
 @pytest.fixture(scope="module")

@@ -76,7 +76,8 @@ class Containers:
             tail, follow = question.tail, question.follow
             stream = await self._in_thread(lambda: engine.open_log(found.id, tail, follow=follow))
             has_terminal = bool((found.inspected.get("Config") or {}).get("Tty"))
-            async with aclosing(LogReading(stream, has_terminal=has_terminal).pieces(follow=follow)) as pieces:
+            reading = LogReading(stream, has_terminal=has_terminal, follow=follow)
+            async with aclosing(reading.pieces()) as pieces:
                 async for piece in pieces:
                     yield piece
         finally:

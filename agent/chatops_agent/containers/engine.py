@@ -16,7 +16,7 @@ from chatops_protocol.container_messages import CONTAINER_PATTERN, MAX_CONTAINER
 ANSWERS_WITHIN_S = 10.0
 # After the time a container has to end by itself.
 ACTS_WITHIN_S = 30.0
-CONNECTIONS = 16
+CONNECTIONS = 80
 SHORTEST_ID = 12
 _REFERENCE = re.compile(CONTAINER_PATTERN).match
 _WHOLE_ID = re.compile(r"[0-9a-f]{64}").fullmatch

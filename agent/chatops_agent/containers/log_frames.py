@@ -42,16 +42,18 @@ class LogReader:
             yield _line(None, line.removesuffix(b"\r"))
 
     def _frames(self) -> Iterator[ContainerLogLine]:
-        while len(self._rest) >= HEAD_BYTES:
-            length = int.from_bytes(self._rest[4:HEAD_BYTES], "big")
+        data, begin = self._rest, 0
+        while len(data) - begin >= HEAD_BYTES:
+            length = int.from_bytes(data[begin + 4 : begin + HEAD_BYTES], "big")
             if length > MOST_FRAME_BYTES:
                 raise ValueError(f"a frame of {length} bytes is no log")
-            if len(self._rest) < HEAD_BYTES + length:
-                return
-            stream = _STREAMS.get(self._rest[0])
-            data, self._rest = self._rest[HEAD_BYTES : HEAD_BYTES + length], self._rest[HEAD_BYTES + length :]
-            for part in data.removesuffix(b"\n").split(b"\n"):
-                yield _line(stream, part)
+            end = begin + HEAD_BYTES + length
+            if len(data) < end:
+                break
+            for part in data[begin + HEAD_BYTES : end].removesuffix(b"\n").split(b"\n"):
+                yield _line(_STREAMS.get(data[begin]), part)
+            begin = end
+        self._rest = data[begin:]
 
 
 def _line(stream: Literal["stdout", "stderr"] | None, data: bytes) -> ContainerLogLine:
