@@ -10,6 +10,7 @@ from werkzeug.wrappers import Response as WerkzeugResponse
 
 from chatops_client import ApiError, AsyncClient, BackendUnreachableError
 from chatops_dashboards.guard import safe_next, session_cookie
+from chatops_dashboards.pending_logins import PendingLogins
 from chatops_dashboards.session import SessionStore, current_session
 from chatops_dashboards.settings import DashboardSettings
 from chatops_protocol.dashboard_headers import BROWSER_ADDRESS_HEADER, DASHBOARD_SECRET_HEADER
@@ -27,10 +28,16 @@ def add_login_routes(
     def is_secure() -> bool:
         return settings.secure or request.scheme == "https"
 
-    async def login_page(status: int = 200, message: str = "", username: str = "") -> Response:
+    pending = PendingLogins()
+
+    async def login_page(
+        status: int = 200, message: str = "", username: str = "", *, wants_code: bool = False
+    ) -> Response:
         token = request.cookies.get(form_cookie) or secrets.token_urlsafe(32)
         target = safe_next((await request.form).get("next") or request.args.get("next"))
-        html = await render_template("login.html", token=token, next=target, message=message, username=username)
+        html = await render_template(
+            "login.html", token=token, next=target, message=message, username=username, wants_code=wants_code
+        )
         response: Response = await make_response(html, status)  # type: ignore[assignment]
         response.set_cookie(form_cookie, token, httponly=True, samesite="Strict", secure=is_secure(), path="/login")
         return response
@@ -39,6 +46,7 @@ def add_login_routes(
     async def show_login() -> Response | WerkzeugResponse:
         if sessions.find(request.cookies.get(cookie)) is not None:
             return redirect(safe_next(request.args.get("next")))
+        pending.forget(request.cookies.get(form_cookie, ""))
         return await login_page()
 
     @server.post("/login")
@@ -48,14 +56,32 @@ def add_login_routes(
         sent, kept = form.get("csrf", ""), request.cookies.get(form_cookie, "")
         if not kept or not secrets.compare_digest(sent.encode(), kept.encode()):
             return await login_page(403, "The form had expired. Please try again.", username)
-        client = AsyncClient(settings.api_url, http=http, headers=_on_behalf_of(request.remote_addr, settings.secret))
+        password, code = form.get("password", "")[:1024], form.get("totp_code")
+        if code is not None:
+            waiting = pending.next_try(kept)
+            if waiting is None:
+                return await login_page(403, "That took too long, or too many codes were wrong. Please start again.")
+            username, password = waiting.username, waiting.password
+            if not (code := code.replace(" ", "")[:64]):
+                return await login_page(400, "Type the code that your app shows.", username, wants_code=True)
+        headers = _on_behalf_of(request.remote_addr, settings.secret) | _program(request.user_agent.string)
+        client = AsyncClient(settings.api_url, http=http, headers=headers)
         try:
-            user = await client.login(username, form.get("password", "")[:1024])
+            user = await client.login(username, password, code)
         except ApiError as error:
-            return await login_page(error.status if error.status < 500 else 502, _explain(error), username)
+            status = error.status if error.status < 500 else 502
+            if code is None and _asks_for_code(error):
+                pending.keep(kept, username, password)
+                return await login_page(200, "", username, wants_code=True)
+            if code is not None and (status != 401 or _asks_for_code(error)):
+                message = error.detail if _asks_for_code(error) else _explain(error)
+                return await login_page(status, message, username, wants_code=True)
+            pending.forget(kept)
+            return await login_page(status, _explain(error), username)
         except BackendUnreachableError:
             message = f"The backend at {settings.api_url} does not answer. Is it running? Try again in a moment."
-            return await login_page(503, message, username)
+            return await login_page(503, message, username, wants_code=code is not None)
+        pending.forget(kept)
         response = redirect(safe_next(form.get("next")), 303)
         response.set_cookie(
             cookie, sessions.create(user, client), httponly=True, samesite="Strict", secure=is_secure(), path="/"
@@ -98,6 +124,16 @@ def _on_behalf_of(address: str | None, secret: str | None) -> dict[str, str]:
     except ValueError:
         return {}
     return {BROWSER_ADDRESS_HEADER: named, DASHBOARD_SECRET_HEADER: secret} if secret else {}
+
+
+def _program(said: str) -> dict[str, str]:
+    """What the browser says of itself, so that a person knows their sessions apart."""
+    shown = "".join(letter for letter in said if letter.isascii() and letter.isprintable())[:200]
+    return {"user-agent": shown} if shown else {}
+
+
+def _asks_for_code(error: ApiError) -> bool:
+    return any(fault.get("key") == "totp_code" for fault in error.extra)
 
 
 def _explain(error: ApiError) -> str:

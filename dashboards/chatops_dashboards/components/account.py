@@ -20,7 +20,7 @@ def menu(session: Session) -> dmc.Menu:
         [
             dmc.MenuTarget(
                 dmc.Button(
-                    html.Span(name, className="user-name"),
+                    html.Span(name, className="user-name", id="account-name"),
                     leftSection=icon("user"),
                     variant="subtle",
                     color="gray",
@@ -31,6 +31,7 @@ def menu(session: Session) -> dmc.Menu:
             dmc.MenuDropdown(
                 [
                     dmc.MenuLabel(f"{session.user.username} · {session.user.role}"),
+                    dcc.Link([icon("user", 16), "Account"], href="/account", className="menu-button"),
                     dmc.MenuItem("Change password", id="account-password", leftSection=icon("key", 16)),
                     dmc.MenuDivider(),
                     # A form of its own, because a log-out is a post that carries the session's secret.
