@@ -16,6 +16,7 @@ from chatops_client.alerts import AsyncAlerts
 from chatops_client.audit import AsyncAudit
 from chatops_client.command_stream import CommandMessage, command_messages
 from chatops_client.commands import AsyncCommands
+from chatops_client.containers import AsyncContainers
 from chatops_client.errors import ApiError, BackendUnreachableError
 from chatops_client.frames import series_to_frame
 from chatops_client.live import LinkState, live_messages
@@ -69,6 +70,7 @@ class AsyncClient:
         self.alerts = AsyncAlerts(self)
         self.audit = AsyncAudit(self)
         self.commands = AsyncCommands(self)
+        self.containers = AsyncContainers(self)
         self.logs = AsyncLogs(self)
         self._headers = dict(headers or {})
         self._clock = clock

@@ -15,6 +15,7 @@ from chatops_client.account import Account
 from chatops_client.alerts import Alerts
 from chatops_client.audit import Audit
 from chatops_client.commands import Commands
+from chatops_client.containers import Containers
 from chatops_client.errors import ApiError, BackendUnreachableError
 from chatops_client.frames import series_to_frame
 from chatops_client.logs import Logs
@@ -65,6 +66,7 @@ class Client:
         self.alerts = Alerts(self)
         self.audit = Audit(self)
         self.commands = Commands(self)
+        self.containers = Containers(self)
         self.logs = Logs(self)
         self._clock = clock
         self._renewal = threading.Lock()

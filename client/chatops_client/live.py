@@ -18,6 +18,7 @@ from chatops_client.wire import PREFIX
 from chatops_protocol.live_messages import (
     CLOSE_BAD_REQUEST,
     CLOSE_FORBIDDEN,
+    CLOSE_NO_ANSWER,
     CLOSE_NOT_FOUND,
     CLOSE_UNAUTHENTICATED,
     AuthenticatePerson,
@@ -57,8 +58,8 @@ async def live_messages(
     """Yield messages until the caller stops iterating; `on_state` hears of every connect and disconnect. `ends`: the
     backend closes the socket when it has said all.
 
-    Raises `ApiError` when what is asked for cannot be (400), the session has ended (401) or may not (403), or what is
-    watched does not exist (404).
+    Raises `ApiError` when what is asked for cannot be (400), the session has ended (401) or may not (403), what is
+    watched does not exist (404), or a host that was asked for it does not give it (502, with its reason).
     """
     report = on_state or (lambda state: None)
     delay = FIRST_DELAY_S
@@ -89,6 +90,8 @@ async def live_messages(
             raise ApiError(403, "this account may not watch it")
         if code == CLOSE_NOT_FOUND:
             raise ApiError(404, f"there is no such {what}")
+        if code == CLOSE_NO_ANSWER:
+            raise ApiError(502, closed_because or "the host does not answer")
         if code == CLOSE_UNAUTHENTICATED:
             # Expired in between, or revoked: a renewal tells which, and raises 401 when the session is over.
             await session.renew_after_refusal(token)
