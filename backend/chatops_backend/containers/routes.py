@@ -59,6 +59,10 @@ Grace = Annotated[
     float,
     QueryParameter(ge=0, le=300, description="Seconds the container has to end by itself; for stop and restart"),
 ]
+Wait = Annotated[
+    float | None,
+    QueryParameter(ge=0, le=WAIT_AT_MOST_S, description="How long the answer waits for the end; 15 s and `timeout_s`"),
+]
 
 
 @get("/{server_id:int}/containers", opt=allow("viewer"))
@@ -119,6 +123,7 @@ def _act(verb: ContainerVerb, does: str) -> HTTPRouteHandler:
         orders: NamedDependency[Orders],
         actor: RequestActor,
         timeout_s: Grace = 10.0,
+        wait_s: Wait = None,
     ) -> Response[CommandResult]:
         order = ControlContainer(container_id, verb, timeout_s)
         grace_s = timeout_s if verb in ("stop", "restart") else 0.0
@@ -128,7 +133,8 @@ def _act(verb: ContainerVerb, does: str) -> HTTPRouteHandler:
             server = await find_server(transaction, server_id)
             (command_id,) = await orders.give(transaction, actor, [server], asked)
         orders.wake()
-        ended = await orders.wait_for_end(command_id, min(grace_s + BEGUN_WITHIN_S, WAIT_AT_MOST_S))
+        usual_s = min(grace_s + BEGUN_WITHIN_S, WAIT_AT_MOST_S)
+        ended = await orders.wait_for_end(command_id, usual_s if wait_s is None else wait_s)
         return Response(await store.find_result(database, command_id), status_code=200 if ended else 202)
 
     act.__name__ = f"{verb}_container"

@@ -203,6 +203,12 @@ RECIPES: dict[str, Recipe] = {
     "POST /processes/{server_id:int}/{pid:int}/signal": Recipe(
         "process.signal", "server", given(signal="TERM", started_at=1.5), "intended", makes=True
     ),
+    **{
+        f"POST /docker/{{server_id:int}}/containers/{{container_id:str}}/{verb}": Recipe(
+            f"container.{verb}", "server", result="intended", makes=True
+        )
+        for verb in ("start", "stop", "restart", "pause", "unpause", "kill")
+    },
 }
 CHANGES_NOTHING = {
     "POST /auth/second-factor/prove": "says again who is there; a wrong code is recorded",
@@ -244,7 +250,9 @@ async def prepared(world: World, route: str) -> tuple[Callable[[], Awaitable[htt
     made = str(await getattr(world, recipe.maker)()) if recipe.maker is not None else None
     if made is not None:
         path = path[: path.index("{")] + made + path[path.index("}") + 1 :]
-    path = path.replace("{pid:int}", "4711")
+    path = path.replace("{pid:int}", "4711").replace("{container_id:str}", "web")
+    if path.startswith("/docker/"):
+        path += "?wait_s=0"  # no agent is there to answer
     body = await recipe.body(world)
     return lambda: world.person.api.request(method, path, **({} if body is None else {"json": body})), made
 
