@@ -68,6 +68,7 @@ class _Supervisor:
         self._settings = settings
         self._stopping = asyncio.Event()
         self._parts: list[_Part] = []
+        self._untold_password: str | None = None
 
     async def run(self) -> int:
         loop = asyncio.get_running_loop()
@@ -84,12 +85,19 @@ class _Supervisor:
                 started.cancel()
         finally:
             stopping.cancel()
+            if self._untold_password is not None:
+                # It is stored by its hash alone: the next start could not tell it any more.
+                say(f"{self._settings.admin_username} was created with password {self._untold_password}")
             await self._stop()
         return 0
 
     async def _start(self) -> None:
         settings = self._settings
         prepare_data_dir(settings.data_dir)
+        if settings.port == settings.dashboard_port:
+            raise SettingsError(
+                f"CHATOPS_PORT and CHATOPS_DASHBOARD_PORT are both {settings.port}; backend and dashboard need one each"
+            )
         for port, name in ((settings.port, "CHATOPS_PORT"), (settings.dashboard_port, "CHATOPS_DASHBOARD_PORT")):
             _require_free(settings.host, port, name)
         api = address_of(settings.host, settings.port)
@@ -99,7 +107,7 @@ class _Supervisor:
         async with open_database(settings) as database:
             applied = await migrate(database, report=lambda line: say(f"  {line}"))
             say(f"schema is up to date ({applied} migrations applied now)")
-            password = await ensure_first_administrator(database, settings)
+            password = self._untold_password = await ensure_first_administrator(database, settings)
             agent_key = await ensure_local_server(database, settings.data_dir, socket.gethostname())
         environment = {
             **os.environ,
@@ -130,6 +138,7 @@ class _Supervisor:
         if password is not None:
             words += f"  log in as {settings.admin_username} with password {password} (shown this once)"
         click.echo(words)
+        self._untold_password = None
 
     async def _add(self, part: _Part) -> None:
         """Start a part, wait until it answers, and keep it running from then on."""

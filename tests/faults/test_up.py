@@ -116,6 +116,22 @@ async def test_a_port_in_use_is_one_clear_line(new_settings) -> None:
     assert "Traceback" not in up.text
 
 
+async def test_one_port_for_both_is_one_clear_line(new_settings) -> None:
+    settings = await new_settings()
+    started = Up(replace(settings, dashboard_port=settings.port))
+    assert started.program.process.wait(30) == 1
+    assert started.text.startswith("Error: CHATOPS_PORT and CHATOPS_DASHBOARD_PORT are both "), started.text
+    assert started.text.count("\n") == 1
+
+
+async def test_a_first_start_that_ends_before_it_is_ready_still_tells_the_password(new_settings) -> None:
+    started = Up(await new_settings(), CHATOPS_ADMIN_PASSWORD="", CHATOPS_ADMIN_USERNAME="chief")
+    started.wait_for(r"^chatops: starting (database|backend)")
+    assert started.program.stop() == 0, started.text
+    assert "ready: dashboard" not in started.text
+    assert re.search(r"^chatops: chief was created with password \S{16,}$", started.text, re.MULTILINE), started.text
+
+
 async def test_a_data_directory_that_cannot_be_written_is_one_clear_line(new_settings, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     settings = replace(await new_settings(migrated=False), data_dir=tmp_path / "file")
