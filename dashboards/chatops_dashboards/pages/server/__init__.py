@@ -12,7 +12,17 @@ from chatops_dashboards.browser import in_browser
 from chatops_dashboards.components.states import failure, loading_cards, while_loading
 from chatops_dashboards.live import LiveViews
 from chatops_dashboards.page import Page, PageContext, Titled
-from chatops_dashboards.pages.server import console, filesystems, history, live, logs, network, processes, settings
+from chatops_dashboards.pages.server import (
+    console,
+    containers,
+    filesystems,
+    history,
+    live,
+    logs,
+    network,
+    processes,
+    settings,
+)
 from chatops_dashboards.pages.server.head import idle_view, read_head, stream_head
 from chatops_dashboards.session import Session, current_session, request_zone
 from chatops_dashboards.settings import DashboardSettings
@@ -23,6 +33,7 @@ TABS = {
     "filesystems": ("Filesystems", filesystems),
     "network": ("Network", network),
     "processes": ("Processes", processes),
+    "containers": ("Containers", containers),
     "console": ("Console", console),
     "logs": ("Logs", logs),
     "settings": ("Settings", settings),

@@ -1,0 +1,106 @@
+"""The containers tab in Chromium, with a real agent beside a real Docker Engine: what runs, an end by hand, a log."""
+
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import Stack, Watched, keep
+from tests.browser.steps import fits, log_in
+from tests.conftest import ADMIN_PASSWORD
+from tests.engine import TestEngine
+from tests.hosts import Host
+
+pytestmark = pytest.mark.browser
+PATIENCE_MS = 30_000
+# What would run if any of it were read as markup; `watched` fails the test on each dialogue, error and request.
+HOSTILE = "<img src=x onerror=alert(1)><script>alert(2)</script>"
+
+
+@pytest.fixture(scope="module")
+def docker_host(stack: Stack, engine: TestEngine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
+    settings = {"CHATOPS_ALLOW_DOCKER": "control", "CHATOPS_DOCKER_SOCKET": str(engine.socket)}
+    started = Host(stack.backend, tmp_path_factory.mktemp("docker"), **settings).start()
+    yield started
+    started.stop()
+
+
+def row(page: Page, name: str):  # type: ignore[no-untyped-def]
+    return page.locator("#containers-grid .ag-row").filter(has_text=name)
+
+
+def test_a_container_is_seen_and_stopped_by_hand(
+    watched: Watched, stack: Stack, docker_host: Host, engine: TestEngine
+) -> None:
+    check = {"test": ["CMD", "true"], "interval": 1_000_000_000}
+    labels = {"com.docker.compose.project": HOSTILE}
+    identifier = engine.run("seen", "while true; do true; done", healthcheck=check, labels=labels)
+    page = watched.page()
+    log_in(page, stack.url, f"/servers/{docker_host.server_id}?tab=containers")
+    expect(row(page, "seen")).to_contain_text("Running", timeout=PATIENCE_MS)
+    expect(row(page, "seen")).to_contain_text("Healthy", timeout=PATIENCE_MS)
+    expect(row(page, "seen").locator("[col-id=cpu]")).to_contain_text("%", timeout=PATIENCE_MS)
+    expect(row(page, "seen").locator("[col-id=memory]")).to_contain_text("iB")
+    row(page, "seen").locator("[col-id=word]").click()
+    page.wait_for_url("**container=seen*")
+    page.get_by_role("button", name="Stop seen…").click()
+    dialogue = page.get_by_role("dialog")
+    expect(dialogue).to_contain_text(f"Stop the container seen ({identifier[:12]}) on the host {docker_host.name}.")
+    keep(page, "containers-stop")
+    dialogue.get_by_role("button", name="Cancel").click()
+    expect(dialogue).to_be_hidden()
+    assert engine.state(identifier) == "running"
+    page.get_by_role("button", name="Stop seen…").click()
+    dialogue.get_by_role("button", name="Stop").click()
+    expect(page.locator("#container-message")).to_contain_text("seen", timeout=PATIENCE_MS)
+    expect(page.locator("#container-message")).to_contain_text("was stopped")
+    assert engine.state(identifier) == "exited"
+    expect(row(page, "seen")).to_contain_text("Ended (137)", timeout=PATIENCE_MS)
+    expect(page.get_by_role("button", name="Start seen…")).to_be_visible(timeout=PATIENCE_MS)
+    expect(page.get_by_role("button", name="Stop seen…")).to_have_count(0)
+    keep(page, "containers")
+    engine.remove(identifier)
+    expect(page.locator("#container-head")).to_contain_text("any more", timeout=PATIENCE_MS)
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_a_viewer_looks_on_a_phone_and_has_nothing_to_act_with(
+    watched: Watched, stack: Stack, docker_host: Host, engine: TestEngine, theme: str
+) -> None:
+    identifier = engine.run(f"looked-at-{theme}", "exec sleep 1000")
+    name = f"viewer-{docker_host.name}-{theme}"
+    user = {"username": name, "password": ADMIN_PASSWORD, "role": "viewer"}
+    stack.backend.call("POST", "/users", json=user).raise_for_status()
+    page = watched.page(color_scheme=theme, viewport={"width": 380, "height": 800})
+    page.goto(f"{stack.url}/servers/{docker_host.server_id}?tab=containers&container=looked-at-{theme}")
+    page.fill("#username", name)
+    page.fill("#password", ADMIN_PASSWORD)
+    page.click("button[type=submit]")
+    expect(page.locator("#container-head")).to_contain_text("Running", timeout=PATIENCE_MS)
+    expect(page.locator("#containers-policy")).to_contain_text("looks on")
+    expect(page.locator(".container-acts")).to_have_count(0)
+    assert fits(page)
+    keep(page, f"containers-{theme}-380")
+    engine.remove(identifier)
+
+
+def test_a_host_that_shows_none_says_so_and_how_to_change_it(
+    watched: Watched, stack: Stack, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    host = Host(stack.backend, tmp_path_factory.mktemp("off")).start()
+    try:
+        page = watched.page()
+        log_in(page, stack.url, f"/servers/{host.server_id}?tab=containers")
+        expect(page.locator("#containers-state")).to_contain_text("does not show its containers", timeout=PATIENCE_MS)
+        expect(page.locator("#containers-settings")).to_contain_text("CHATOPS_ALLOW_DOCKER=read")
+        keep(page, "containers-off")
+        host.stop()
+        expect(page.locator("#containers-state")).to_contain_text("is not connected", timeout=PATIENCE_MS)
+    finally:
+        host.stop()
+    host.start(CHATOPS_ALLOW_DOCKER="read", CHATOPS_DOCKER_SOCKET=str(host.directory / "none"))
+    try:
+        expect(page.locator("#containers-state")).to_contain_text("There is no Docker Engine", timeout=PATIENCE_MS)
+        keep(page, "containers-absent")
+    finally:
+        host.stop()
