@@ -7,9 +7,10 @@ import pytest
 
 from chatops_dashboards.components.client_words import client_words
 from chatops_dashboards.components.session_table import session_named, session_table
+from chatops_dashboards.components.user_servers import servers_words
 from chatops_dashboards.page import PageContext
 from chatops_dashboards.pages import account
-from chatops_dashboards.pages.account import profile, second_factor, sessions
+from chatops_dashboards.pages.account import second_factor, sessions
 from chatops_dashboards.pending_logins import LASTS_S, MOST_CODES, MOST_WAITING, PendingLogins
 from chatops_dashboards.session import Session
 from chatops_dashboards.settings import DashboardSettings
@@ -92,12 +93,12 @@ def test_whoever_needs_one_for_shells_is_told() -> None:
             {"all_servers": False, "server_ids": [1], "server_tags": ["prod", "db"]},
             "1 chosen one and those tagged prod, db",
         ),
-        ({"all_servers": False}, "none yet; an administrator chooses them"),
+        ({"all_servers": False}, "none"),
     ],
 )
 def test_people_see_which_servers_they_see(limits: dict[str, object], words: str) -> None:
     user = User(1, "ann", "viewer", "Ann", True, NOW, **limits)  # type: ignore[arg-type]
-    assert profile.servers_words(user) == words
+    assert servers_words(user) == words
 
 
 async def test_everybody_has_the_page(session: Session) -> None:

@@ -14,7 +14,13 @@ from chatops_dashboards.components.states import explain, notice
 from chatops_dashboards.session import Session, current_session, request_zone
 from chatops_protocol.resources import ROLES, UpdateUserRequest, User
 
-VERBS = {"password": "Give a new password", "off": "Switch off", "delete": "Delete", "role": "Change role"}
+VERBS = {
+    "password": "Give a new password",
+    "off": "Switch off",
+    "delete": "Delete",
+    "role": "Change role",
+    "factor": "Switch the second factor off",
+}
 # Without those that look alike.
 LETTERS = "abcdefghijkmnpqrstuvwxyz23456789"
 DrawTable = Callable[[Session, Any], Awaitable[Any]]
@@ -50,6 +56,11 @@ def consequence(do: str, user: User, role: str = "") -> str:
         return f"This switches {who} off: they are logged out everywhere and cannot log in until switched on again."
     if do == "delete":
         return f"This deletes {who} and logs them out everywhere. What they did keeps their name. It cannot be undone."
+    if do == "factor":
+        return (
+            f"This switches off the second factor of {who}: their password alone lets them in until they set up "
+            "another, and their recovery codes are good no more. Make sure that it is they who ask."
+        )
     if ROLES.index(role) < ROLES.index(user.role):
         return (
             f"This makes {who} {role} instead of {user.role}: they may do less from now on, and have to log in again."
@@ -68,6 +79,10 @@ async def carry_out(session: Session, do: str, user_id: int, role: Any = None) -
         password = new_password()
         user = await users.update_user(user_id, UpdateUserRequest(password=password))
         return f"{user.username} has a new password.", password
+    if do == "factor":
+        name = next((user.username for user in await users.users() if user.id == user_id), "The user")
+        await users.account.disable_of(user_id)
+        return f"The second factor of {name} is off.", None
     if do == "role":
         user = await users.update_user(user_id, UpdateUserRequest(role=role))
         return f"{user.username} is {user.role} now.", None

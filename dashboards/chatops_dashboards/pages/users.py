@@ -9,7 +9,7 @@ import dash_mantine_components as dmc
 from dash import Dash, Input, Output, State, dcc, html, no_update
 
 from chatops_client import ApiError, BackendUnreachableError
-from chatops_dashboards.components import user_actions
+from chatops_dashboards.components import user_actions, user_servers, user_sessions
 from chatops_dashboards.components.attributes import dashed
 from chatops_dashboards.components.copyable import copy_button
 from chatops_dashboards.components.icons import icon
@@ -42,6 +42,8 @@ async def layout(context: PageContext) -> Any:
             html.Div(table, id="users-table", className="panel flush"),
             _dialogue(),
             user_actions.dialogue(),
+            user_servers.dialogue(),
+            user_sessions.dialogue(),
             dcc.Store(id="live-view", data={"kind": "idle"}),
         ]
     )
@@ -84,22 +86,34 @@ async def user_table(session: Session, zone: Any) -> Any:
 
 def draw_users(users: Sequence[User], own_id: int, now: datetime, zone: Any) -> Any:
     return data_table(
-        [("User", False), ("Shown as", False), ("Role", False), ("State", False), ("Since", False), ("", False)],
+        [
+            ("User", False),
+            ("Shown as", False),
+            ("Role", False),
+            ("Servers", False),
+            ("State", False),
+            ("Since", False),
+            ("", False),
+        ],
         [
             [
                 html.Span(user.username, className="breakable strong"),
                 html.Span(user.display_name, className="breakable") if user.display_name else None,
                 user.role if user.id == own_id else _role(user),
-                "Active" if user.active else html.Span("Switched off", className="dim"),
+                html.Span(user_servers.servers_words(user), className="breakable"),
+                [
+                    "Active" if user.active else html.Span("Switched off", className="dim"),
+                    *([" ", html.Span("second factor", className="tag")] if user.second_factor else []),
+                ],
                 html.Span(moment_text(user.created_at, now, zone), className="no-wrap"),
-                html.Span("you: your menu changes your password", className="dim small")
+                html.Span(["you: see ", dcc.Link("your account", href="/account")], className="dim small")
                 if user.id == own_id
                 else _buttons(user),
             ]
             for user in users
         ],
         caption="Users",
-        hide_on_phone=(4,),
+        hide_on_phone=(5,),
         stacked=True,
     )
 
@@ -120,10 +134,25 @@ def _buttons(user: User) -> html.Div:
     acts = [
         ("password", "New password…", "default", None),
         ("off", "Switch off…", "default", None) if user.active else ("on", "Switch on", "default", None),
+        *([("factor", "Second factor off…", "default", None)] if user.second_factor else []),
         ("delete", "Delete…", "subtle", "red"),
+    ]
+    dialogues: list[tuple[str, dict[str, Any]]] = [
+        ("Servers…", {"type": "user-servers", "user": user.id}),
+        ("Sessions…", {"type": "user-sessions", "user": user.id, "name": user.username}),
     ]
     return html.Div(
         [
+            dmc.Button(
+                word,
+                id=button_id,
+                size="compact-xs",
+                variant="default",
+                **dashed(aria_label=f"{word.rstrip('…')}: {user.username}"),
+            )
+            for word, button_id in dialogues
+        ]
+        + [
             dmc.Button(
                 word,
                 id={"type": "user-act", "user": user.id, "do": do},
@@ -134,7 +163,7 @@ def _buttons(user: User) -> html.Div:
             )
             for do, word, variant, colour in acts
         ],
-        className="row-buttons",
+        className="row-buttons wrap",
     )
 
 
@@ -176,6 +205,8 @@ def register(app: Dash, views: LiveViews, settings: DashboardSettings) -> None:
         return table, False, None, notice(f"Added {user.username} as {user.role}."), "", ""
 
     user_actions.register(app, user_table)
+    user_servers.register(app, user_table)
+    user_sessions.register(app)
 
 
 PAGE = Page(

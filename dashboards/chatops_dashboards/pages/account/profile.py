@@ -6,6 +6,7 @@ import dash_mantine_components as dmc
 from dash import Dash, Input, Output, State, html, no_update
 
 from chatops_client import ApiError, BackendUnreachableError
+from chatops_dashboards.components import user_servers
 from chatops_dashboards.components.states import explain, notice
 from chatops_dashboards.session import current_session
 from chatops_protocol.resources import Role, User
@@ -17,19 +18,6 @@ ROLE_FACTS: dict[Role, str] = {
 }
 
 
-def servers_words(user: User) -> str:
-    """Which servers a person sees."""
-    if user.role == "admin" or user.all_servers:
-        return "all"
-    parts = []
-    if user.server_ids:
-        count = len(user.server_ids)
-        parts.append(f"{count} chosen one{'s' if count != 1 else ''}")
-    if user.server_tags:
-        parts.append(f"those tagged {', '.join(user.server_tags)}")
-    return " and ".join(parts) or "none yet; an administrator chooses them"
-
-
 def section(user: User) -> html.Section:
     return html.Section(
         [
@@ -38,7 +26,7 @@ def section(user: User) -> html.Section:
                 [
                     _fact("User name", user.username),
                     _fact("Role", ROLE_FACTS.get(user.role, user.role)),
-                    _fact("Servers", servers_words(user)),
+                    _fact("Servers", user_servers.servers_words(user)),
                 ],
                 className="facts",
             ),
