@@ -161,9 +161,10 @@ async def test_a_tab_that_loses_its_place_is_told_from_the_beginning(session: Se
 
 async def test_the_console_shows_a_viewer_what_was_run_and_no_line(session: Session, host: Host) -> None:
     own = str(await console.content(session, host.server_id, {}, UTC))
-    assert "command-line" in own
+    assert "id='console-line'" in own
+    assert "id='console-run'" in own
     session.user = msgspec.structs.replace(session.user, role="viewer")
     looked_at = str(await console.content(session, host.server_id, {}, UTC))
-    assert "command-line" not in looked_at
-    assert "command-run" not in looked_at
+    assert "id='console-line'" not in looked_at
+    assert "id='console-run'" not in looked_at
     assert console.RUNS in looked_at

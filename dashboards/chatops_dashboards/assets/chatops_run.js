@@ -74,18 +74,19 @@
   }
 
   /* Up and down bring back what was typed before; what was begun waits at the end. */
+  const isLine = (field) => field && (field.id === "console-line" || field.id === "commands-line");
   let lines = [], index = -1, draft = "";
   let resting = 0;
   document.addEventListener("input", (event) => {
     const field = event.target;
-    if (!field || field.id !== "command-line") return;
+    if (!isLine(field)) return;
     clearTimeout(resting);
-    resting = setTimeout(() => window.dash_clientside.set_props("command-rest", { data: field.value }), 250);
+    resting = setTimeout(() => window.dash_clientside.set_props(field.id.replace("-line", "-rest"), { data: field.value }), 250);
   });
   function rememberLines(texts) { lines = texts || []; index = -1; return lines.length; }
   document.addEventListener("keydown", (event) => {
     const field = event.target;
-    if (!field || field.id !== "command-line" || event.ctrlKey || event.metaKey || event.altKey) return;
+    if (!isLine(field) || event.ctrlKey || event.metaKey || event.altKey) return;
     if (event.key !== "ArrowUp" && event.key !== "ArrowDown") { if (event.key.length === 1 || event.key === "Enter") index = -1; return; }
     const next = index + (event.key === "ArrowUp" ? 1 : -1);
     event.preventDefault();
@@ -93,9 +94,9 @@
     if (index === -1) draft = field.value;
     index = next;
     const text = index === -1 ? draft : lines[index];
-    window.dash_clientside.set_props("command-line", { value: text });
-    window.dash_clientside.set_props("command-rest", { data: text });
-    setTimeout(() => { const now = document.getElementById("command-line"); if (now) now.setSelectionRange(text.length, text.length); });
+    window.dash_clientside.set_props(field.id, { value: text });
+    window.dash_clientside.set_props(field.id.replace("-line", "-rest"), { data: text });
+    setTimeout(() => { const now = document.getElementById(field.id); if (now) now.setSelectionRange(text.length, text.length); });
   });
 
   /* Lists that come a page at a time: read again what is shown, or all when the filter is another. */

@@ -1,5 +1,6 @@
 """The command line with its options, for one host and for many; and what a host allows, in words."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import dash_mantine_components as dmc
@@ -19,16 +20,18 @@ CHATOPS_ALLOW_COMMANDS=allowlist CHATOPS_COMMANDS_FILE=/etc/chatops/commands.tom
 CHATOPS_ALLOW_COMMANDS=shell"""
 
 
-def command_form(history: list[str], action: str, policy: CommandPolicy | None, more: Any = None) -> html.Div:
-    """Ids ``command-line``, ``command-timeout``, ``command-folder``, ``command-run``; ``command-history`` remembers.
-    `policy` is that of the one host, if there is one."""
+def command_form(
+    name: str, history: list[str], action: str, policy: CommandPolicy | None = None, more: Sequence[Any] = ()
+) -> html.Div:
+    """Ids ``<name>-line``, ``-timeout``, ``-folder``, ``-run``, ``-message``; ``-history`` holds what the up key brings
+    back, ``-allowed`` the policy of the one host, if there is one."""
     disabled = policy == "off"
     return html.Div(
         [
             html.Div(
                 [
                     dmc.TextInput(
-                        id="command-line",
+                        id=f"{name}-line",
                         label="Command",
                         placeholder="df -h",
                         className="command-line",
@@ -41,7 +44,7 @@ def command_form(history: list[str], action: str, policy: CommandPolicy | None, 
                         debounce=True,
                     ),
                     dmc.NumberInput(
-                        id="command-timeout",
+                        id=f"{name}-timeout",
                         label="At most",
                         value=DEFAULT_TIMEOUT_S,
                         min=1,
@@ -51,7 +54,7 @@ def command_form(history: list[str], action: str, policy: CommandPolicy | None, 
                         disabled=disabled,
                     ),
                     dmc.TextInput(
-                        id="command-folder",
+                        id=f"{name}-folder",
                         label="In folder",
                         placeholder="the agent's home",
                         className="command-folder",
@@ -60,17 +63,17 @@ def command_form(history: list[str], action: str, policy: CommandPolicy | None, 
                         spellCheck=False,
                         value="",
                     ),
-                    more,
-                    dmc.Button(action, id="command-run", disabled=disabled),
+                    *more,
+                    dmc.Button(action, id=f"{name}-run", disabled=disabled),
                 ],
                 className="command-form",
             ),
-            html.Div(id="command-split", className="command-split"),
-            html.Div(id="command-message", className="page-message"),
-            dcc.Store(id="command-history", data=history),
-            dcc.Store(id="command-rest"),
-            dcc.Store(id="command-policy", data=policy),
-            html.Div(id="command-remembered", hidden=True),
+            html.Div(id=f"{name}-split", className="command-split"),
+            html.Div(id=f"{name}-message", className="page-message"),
+            dcc.Store(id=f"{name}-history", data=history),
+            dcc.Store(id=f"{name}-rest"),
+            dcc.Store(id=f"{name}-allowed", data=policy),
+            html.Div(id=f"{name}-remembered", hidden=True),
         ]
     )
 
@@ -130,14 +133,13 @@ def policy_notice(policy: CommandPolicy | None) -> html.Div:
     )
 
 
-def register(app: Dash) -> None:
-    """Once for all pages that have the form."""
-    in_browser(app, "rememberLines", Output("command-remembered", "title"), Input("command-history", "data"))
+def register(app: Dash, name: str) -> None:
+    in_browser(app, "rememberLines", Output(f"{name}-remembered", "title"), Input(f"{name}-history", "data"))
 
     @app.callback(
-        Output("command-split", "children"),
-        Input("command-rest", "data"),
-        State("command-policy", "data"),
+        Output(f"{name}-split", "children"),
+        Input(f"{name}-rest", "data"),
+        State(f"{name}-allowed", "data"),
         prevent_initial_call=True,
     )
     def show_split(text: str | None, policy: str | None) -> Any:

@@ -14,8 +14,9 @@ from datetime import UTC, datetime, tzinfo
 from typing import Any
 
 import dash_mantine_components as dmc
-from dash import Dash, Input, Output, dcc, html
+from dash import ALL, Dash, Input, Output, ctx, dcc, html, no_update
 
+from chatops_client import ApiError, BackendUnreachableError
 from chatops_client.command_stream import CommandMessage
 from chatops_client.live import LinkState
 from chatops_dashboards.ansi import AnsiText, Piece
@@ -30,10 +31,10 @@ from chatops_dashboards.command_words import (
     output_text,
 )
 from chatops_dashboards.components.attributes import dashed
-from chatops_dashboards.components.states import notice
+from chatops_dashboards.components.states import explain, notice
 from chatops_dashboards.components.status import moment_text
 from chatops_dashboards.live import AnswerPush, Push
-from chatops_dashboards.session import Session
+from chatops_dashboards.session import Session, current_session
 from chatops_dashboards.units import format_value
 from chatops_protocol.command_resources import Command, CommandState
 from chatops_protocol.live_messages import CommandChanged, CommandOutput
@@ -268,3 +269,18 @@ async def _drawn(push: Push, feed: dict[str, Any], end: int) -> bool:
 def register(app: Dash) -> None:
     """Once for all pages that have a `run_place`."""
     in_browser(app, "drawOutput", Output("run-drawn", "data"), Input("run-feed", "data"), initially=False)
+
+    @app.callback(
+        Output("run-link", "children"),
+        Input({"type": "run-cancel", "command": ALL}, "n_clicks"),
+        prevent_initial_call=True,
+    )
+    async def cancel(clicks: list[int | None]) -> Any:
+        asked = ctx.triggered_id
+        if not isinstance(asked, dict) or not any(clicks):
+            return no_update
+        try:
+            await current_session().client.commands.cancel(int(asked["command"]))
+        except (ApiError, BackendUnreachableError) as error:
+            return explain(error)
+        return notice("Asked to end; what does not end by itself is killed after five seconds.")

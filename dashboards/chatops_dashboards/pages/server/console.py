@@ -4,7 +4,7 @@ import asyncio
 from datetime import tzinfo
 from typing import Any
 
-from dash import ALL, Dash, Input, Output, State, ctx, dcc, html, no_update
+from dash import Dash, Input, Output, State, dcc, html, no_update
 
 from chatops_client import ApiError, BackendUnreachableError
 from chatops_dashboards.browser import in_browser
@@ -33,7 +33,7 @@ async def content(session: Session, server_id: int, query: dict[str, str], zone:
     return html.Div(
         [
             html.Div(policy_notice(policy), id="console-policy"),
-            command_form.command_form(remembered(page.items), "Run", policy)
+            command_form.command_form("console", remembered(page.items), "Run", policy)
             if session.may_act
             else html.P("Your account looks on; operators run commands.", className="dim small tight"),
             run_place(),
@@ -81,8 +81,8 @@ async def _watch(session: Session, server_id: int, push: Push) -> None:
         if drawn is not None and now[1] != drawn[1]:
             push("console-policy", children=policy_notice(policy))
             if session.may_act:
-                push("command-policy", data=policy)
-                for part in ("command-line", "command-timeout", "command-folder", "command-run"):
+                push("console-allowed", data=policy)
+                for part in ("console-line", "console-timeout", "console-folder", "console-run"):
                     push(part, disabled=policy == "off")
         drawn = now
         await asyncio.sleep(LOOK_EVERY_S)
@@ -91,28 +91,28 @@ async def _watch(session: Session, server_id: int, push: Push) -> None:
 def register(app: Dash, views: LiveViews) -> None:
     views.add("server-console", stream)
     run_output.register(app)
-    command_form.register(app)
+    command_form.register(app, "console")
     register_runs(app, RUNS)
     in_browser(
         app, "rememberQuery", Output("console-placed", "title"), Input("console-address", "data"), initially=False
     )
 
     @app.callback(
-        Output("command-message", "children"),
+        Output("console-message", "children"),
         Output("live-view", "data", allow_duplicate=True),
-        Output("command-line", "value"),
-        Output("command-history", "data"),
+        Output("console-line", "value"),
+        Output("console-history", "data"),
         Output("console-address", "data"),
         Output(RUNS, "selectedRows"),
-        Output("command-rest", "data"),
-        Input("command-run", "n_clicks"),
-        Input("command-line", "n_submit"),
-        State("command-line", "value"),
-        State("command-timeout", "value"),
-        State("command-folder", "value"),
-        State("command-history", "data"),
+        Output("console-rest", "data"),
+        Input("console-run", "n_clicks"),
+        Input("console-line", "n_submit"),
+        State("console-line", "value"),
+        State("console-timeout", "value"),
+        State("console-folder", "value"),
+        State("console-history", "data"),
         State("server-id", "data"),
-        running=[(Output("command-run", "loading"), True, False)],
+        running=[(Output("console-run", "loading"), True, False)],
         prevent_initial_call=True,
     )
     async def run(
@@ -150,21 +150,6 @@ def register(app: Dash, views: LiveViews) -> None:
         if view and view.get("command_id") == command_id:
             return no_update, no_update
         return view_of(server_id, command_id), address_of(server_id, command_id)
-
-    @app.callback(
-        Output("run-link", "children"),
-        Input({"type": "run-cancel", "command": ALL}, "n_clicks"),
-        prevent_initial_call=True,
-    )
-    async def cancel(clicks: list[int | None]) -> Any:
-        asked = ctx.triggered_id
-        if not isinstance(asked, dict) or not any(clicks):
-            return no_update
-        try:
-            await current_session().client.commands.cancel(int(asked["command"]))
-        except (ApiError, BackendUnreachableError) as error:
-            return explain(error)
-        return notice("Asked to end; what does not end by itself is killed after five seconds.")
 
 
 def address_of(server_id: int, command_id: int) -> dict[str, str]:
