@@ -1,10 +1,12 @@
 """What the agent makes of the engine's words, and what of an order ever reaches the engine."""
 
 import asyncio
+import gc
 import socket
 import subprocess
 import sys
 import time
+import warnings
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
@@ -24,7 +26,7 @@ from chatops_protocol.catalog import CONTAINER
 from chatops_protocol.container_messages import ControlContainer, ListContainers
 from chatops_protocol.control_messages import Answered, AnswerFailed, Ask, CarryOut, Order, encode_order, signed_bytes
 from tests.agent.orders_backend import SERVER_ID, agent_and_backend
-from tests.engine import TestEngine
+from tests.engine import TestEngine, running_daemon
 
 pytestmark = pytest.mark.anyio
 
@@ -374,3 +376,21 @@ def test_a_container_is_only_found_by_what_names_it_in_full(engine: TestEngine, 
     for short in (identifier[:1], identifier[:11], "named", "named-in-ful", "/named-in-full"):
         with pytest.raises(EngineError):
             ours.find(short)
+
+
+def test_an_engine_that_was_away_is_used_again(engine: TestEngine, tmp_path_factory: pytest.TempPathFactory) -> None:
+    folder = tmp_path_factory.mktemp("again")
+    ours = Engine(str(folder / "socket"))
+    with running_daemon(folder):
+        assert ours.list(stopped=True) == []
+    with warnings.catch_warnings():
+        # The SDK leaves the one socket open that it could not connect.
+        warnings.simplefilter("ignore", ResourceWarning)
+        for _ in range(2):
+            with pytest.raises(EngineError, match="there is no Docker Engine"):
+                ours.list(stopped=True)
+        gc.collect()
+    folder.mkdir()
+    with running_daemon(folder):
+        assert ours.list(stopped=True) == []
+    ours.close()

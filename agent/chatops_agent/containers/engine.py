@@ -163,7 +163,10 @@ class Engine:
             return EngineError(f"the Docker Engine answers: {said or error}")
         if "timeout" in type(error).__name__.lower():
             return EngineSilentError(f"the Docker Engine did not answer within {self._within_s:g} s")
-        return EngineError(self._why_unreachable() or f"the Docker Engine does not answer ({error})")
+        problem = self._why_unreachable()
+        if problem is not None:
+            self.close()  # another engine may be there next time
+        return EngineError(problem or f"the Docker Engine does not answer ({error})")
 
     def _why_unreachable(self) -> str | None:
         try:

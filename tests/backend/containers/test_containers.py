@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import time
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -109,23 +111,44 @@ async def read_to_the_end(socket) -> None:
 
 
 async def test_a_log_is_followed_until_its_container_ends(host, engine: TestEngine, new_person) -> None:
-    engine.run("followed", "echo before; cat; ", stdin_open=True)
+    engine.run("followed", "trap 'echo while it is followed' USR1; echo before; while true; do sleep 0.1; done")
     viewer = new_person("viewer")
     texts: list[str] = []
     async with asyncio.timeout(WITHIN_S), socket_to(host, "followed") as socket:
         await first_message(socket, viewer.token)
         while "before" not in texts:
             texts += [line["text"] for line in json.loads(await socket.recv())["lines"]]
-        stdin = engine.client.attach_socket("followed", params={"stdin": 1, "stream": 1})
-        stdin._sock.sendall(b"while it is followed\n")
+        engine.client.kill("followed", "USR1")
         while "while it is followed" not in texts:
             texts += [line["text"] for line in json.loads(await socket.recv())["lines"]]
-        stdin._sock.close()
-        stdin.close()
         engine.client.kill("followed")
         with pytest.raises(websockets.ConnectionClosedOK):
             await read_to_the_end(socket)
     assert texts == ["before", "while it is followed"]
+
+
+async def test_a_container_that_writes_without_end_disturbs_nothing(host, engine: TestEngine, new_person) -> None:
+    engine.run("flooding", f"exec yes {'a line that is written without end ' * 50}")
+    viewer = new_person("viewer")
+
+    def taken_at() -> datetime:
+        found = host.backend.call("GET", f"/metrics/{host.server_id}/latest").json()["time"]
+        return datetime.fromisoformat(found)
+
+    skipped, newest, longest_s = 0, taken_at(), 0.0
+    began = time.monotonic()
+    async with asyncio.timeout(WITHIN_S), socket_to(host, "flooding") as socket:
+        await first_message(socket, viewer.token)
+        while not skipped or time.monotonic() - began < 5:
+            message = await socket.recv()
+            assert len(message) < 1_000_000
+            skipped += json.loads(message)["skipped"]
+            now = await asyncio.to_thread(taken_at)
+            longest_s, newest = max(longest_s, (now - newest).total_seconds()), now
+    engine.remove("flooding")
+    assert skipped > 0
+    # An agent's interval is one second here; the machine may be busy with other things.
+    assert longest_s < 4
 
 
 async def test_who_stops_following_leaves_nothing_running_on_the_host(host, engine: TestEngine, new_person) -> None:
