@@ -1,5 +1,7 @@
 """Secrets in command lines are masked before they leave the host; what is none stays readable."""
 
+import time
+
 import pytest
 
 from chatops_agent.control.masking import HIDDEN, MAX_CHARACTERS, masked
@@ -78,3 +80,30 @@ def test_a_long_line_is_cut_and_costs_little() -> None:
     assert masked([]) == ""
     # Quadratic patterns would take minutes.
     masked(["a=" * 500_000, "password" * 100_000, "://" * 300_000, "-" * 1_000_000])
+
+
+@pytest.mark.parametrize(
+    "argument",
+    [
+        "--" + "password" * 16_000 + "!",
+        "password_" * 170 + "!",
+        "password" * 190 + "=",
+        "a_" * 800 + "!",
+        "pw-" * 500 + "=",
+        "a.a+" * 400,
+        "eyJaaaa-" * 200,
+    ],
+    ids=lambda argument: argument[:12],
+)
+def test_a_command_line_made_to_be_slow_is_not(argument) -> None:
+    # Anybody on the host can name a process so, and the agent masks each of them.
+    began = time.thread_time()
+    masked(["app", argument])
+    assert time.thread_time() - began < 0.1
+
+
+@pytest.mark.parametrize(
+    "argument", [f"a=password={CANARY}", f"x_pw={CANARY}", f"a-pwd: {CANARY}", f"--my-pass={CANARY}"]
+)
+def test_a_name_that_follows_or_ends_another_counts(argument) -> None:
+    assert CANARY not in masked(["app", argument])

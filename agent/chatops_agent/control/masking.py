@@ -7,14 +7,16 @@ HIDDEN = "***"
 MAX_CHARACTERS = 400
 MAX_ARGUMENTS = 200
 
-_NAMES = (
-    r"(?:[\w-]*(?:password|passwd|passphrase|secret|token|api[_-]?key|access[_-]?key|private[_-]?key|credential|auth)[\w-]*"
-    r"|pass|pwd|pw)"
-)
+# Whoever runs a program chooses its command line, so these take time in proportion to it: they look ahead for the end
+# of a name before they look for a word in it, and a name begins in one place only.
+_WORDS = r"(?:password|passwd|passphrase|secret|token|api[_-]?key|access[_-]?key|private[_-]?key|credential|auth)"
+# Holds such a word, or ends in a short one that stands by itself.
+_NAME = rf"[\w-]*?(?:{_WORDS}[\w-]*+|(?<![^\W_])(?:pass|pwd|pw)(?![\w-]))"
+_IS = r"""["']?\s*[=:]\s*["']?"""
 # --password=…, PGPASSWORD=…, -Dsome.token=…, {"secret": "…"}
-_ASSIGNED = re.compile(rf"""(?ix) ( (?:^|[\W_]) {_NAMES} ["']? \s* [=:] \s* ["']? ) ( [^\s"',&;]+ )""")
+_ASSIGNED = re.compile(rf"""(?i)((?<![\w-])(?=[\w-]++{_IS}[^\s"',&;]){_NAME}{_IS})([^\s"',&;]+)""")
 # --password …, --token …
-_OPTION = re.compile(rf"(?i)^--?{_NAMES}$")
+_OPTION = re.compile(rf"(?i)^--?(?=[\w-]*+$){_NAME}$")
 _IN_ADDRESS = re.compile(r"(?i)(\b[a-z][a-z0-9+.-]*://[^/\s:@]*:)[^@\s/]+(@)")
 _BEARER = re.compile(r"(?i)\b(bearer|basic)\s+[\w.~+/=-]{8,}")
 _KNOWN = re.compile(
