@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Stack, Watched, keep
-from tests.browser.steps import fits, log_in
+from tests.browser.steps import fits, log_in, until
 from tests.conftest import ADMIN_PASSWORD
 from tests.engine import TestEngine
 from tests.hosts import Host
@@ -63,11 +63,54 @@ def test_a_container_is_seen_and_stopped_by_hand(
     expect(page.locator("#container-head")).to_contain_text("any more", timeout=PATIENCE_MS)
 
 
+def texts(page: Page) -> list[str]:
+    return page.locator(".container-line-of-log:visible .container-log-text").all_text_contents()
+
+
+def test_a_log_is_followed_paused_and_searched_as_text(
+    watched: Watched, stack: Stack, docker_host: Host, engine: TestEngine
+) -> None:
+    link = "\\033]8;;javascript:alert(3)\\033\\\\link\\033]8;;\\033\\\\"
+    script = (
+        f"printf '{HOSTILE}{link}\\n'; printf '\\033[1;32mgreen\\033[0m\\n'; echo oops >&2; "
+        "n=0; while true; do n=$((n+1)); echo tick $n; sleep 1; done"
+    )
+    identifier = engine.run("talks", script)
+    page = watched.page()
+    log_in(page, stack.url, f"/servers/{docker_host.server_id}?tab=containers&container=talks")
+    log = page.locator("#container-log")
+    expect(log).to_contain_text("tick 2", timeout=PATIENCE_MS)
+    expect(page.locator("#container-log-note")).to_contain_text("Following")
+    assert HOSTILE + "link" in texts(page)
+    assert log.locator("img, script, a").count() == 0
+    expect(log.locator(".ansi-bold.ansi-fg-2")).to_have_text("green")
+    expect(log.locator(".log-of-stderr")).to_contain_text("oops")
+    keep(page, "container-log")
+    page.get_by_role("button", name="Pause", exact=True).click()
+    held = len(texts(page))
+    expect(page.locator("#container-log-note")).to_contain_text("2 lines since", timeout=PATIENCE_MS)
+    assert len(texts(page)) == held
+    page.get_by_role("button", name="Follow").click()
+    until(lambda: len(texts(page)) >= held + 2, "what was missed")
+    page.locator("#container-search").fill("GREEN")
+    expect(page.locator("#container-log-note")).to_contain_text("1 line of")
+    assert texts(page) == ["green"]
+    page.locator("#container-search").fill("")
+    engine.client.kill(identifier)
+    expect(page.locator("#container-log-note")).to_contain_text("does not run", timeout=PATIENCE_MS)
+    engine.client.start(identifier)
+    expect(page.locator("#container-log-note")).to_contain_text("Following", timeout=PATIENCE_MS)
+    until(lambda: texts(page).count("tick 1") == 2, "the log of both runs")
+    engine.remove(identifier)
+
+
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_a_viewer_looks_on_a_phone_and_has_nothing_to_act_with(
     watched: Watched, stack: Stack, docker_host: Host, engine: TestEngine, theme: str
 ) -> None:
-    identifier = engine.run(f"looked-at-{theme}", "exec sleep 1000")
+    identifier = engine.run(
+        f"looked-at-{theme}", "echo a line; echo 'another of some length, so that it wraps' >&2; exec sleep 1000"
+    )
     name = f"viewer-{docker_host.name}-{theme}"
     user = {"username": name, "password": ADMIN_PASSWORD, "role": "viewer"}
     stack.backend.call("POST", "/users", json=user).raise_for_status()
@@ -79,6 +122,7 @@ def test_a_viewer_looks_on_a_phone_and_has_nothing_to_act_with(
     expect(page.locator("#container-head")).to_contain_text("Running", timeout=PATIENCE_MS)
     expect(page.locator("#containers-policy")).to_contain_text("looks on")
     expect(page.locator(".container-acts")).to_have_count(0)
+    expect(page.locator("#container-log")).to_contain_text("another", timeout=PATIENCE_MS)
     assert fits(page)
     keep(page, f"containers-{theme}-380")
     engine.remove(identifier)

@@ -12,12 +12,14 @@ from chatops_client import ApiError, BackendUnreachableError
 from chatops_dashboards import container_words as words
 from chatops_dashboards.components.container_dialogue import act_buttons, dialogue_words, outcome
 from chatops_dashboards.components.container_hosts import nothing_shown, policy_notice
+from chatops_dashboards.components.container_log import LogText, tail_of
 from chatops_dashboards.components.container_table import row_of
 from chatops_dashboards.pages.server import containers
-from chatops_dashboards.pages.server.container_stream import Chosen, count_words, draw, head
+from chatops_dashboards.pages.server.chosen_container import Chosen
+from chatops_dashboards.pages.server.container_stream import count_words, draw, head
 from chatops_dashboards.session import Session, SessionEndedError
 from chatops_protocol.command_resources import CommandResult
-from chatops_protocol.container_messages import ContainerEntry, ContainerVerb, PublishedPort
+from chatops_protocol.container_messages import ContainerEntry, ContainerLogLine, ContainerVerb, PublishedPort
 from chatops_protocol.container_resources import ContainerList
 from tests.dashboards.conftest import Recorder
 from tests.hosts import Host
@@ -145,6 +147,45 @@ def test_what_does_not_fit_and_what_is_empty_is_said(session: Session, push: Rec
     assert count_words(listed(entry())) == "1 container, 1 of them running"
     draw(listed(), session, UTC, push, first=True)
     assert "No containers" in str(push.values("containers-state", "children")[-1])
+
+
+def test_colours_of_a_log_last_over_lines_each_stream_for_itself_and_controls_do_not() -> None:
+    text = LogText("of", BERLIN)
+    lines = [
+        ContainerLogLine(NOON, "stdout", "\x1b[31mred\r"),
+        ContainerLogLine(NOON, "stderr", "plain\x1b]0;title"),
+        ContainerLogLine(None, "stdout", "still red"),
+    ]
+    first, second = text.feed(lines, 0), text.feed([], 7)
+    assert [line["pieces"] for line in first["lines"]] == [
+        [["ansi-fg-1", "red"]],
+        [["", "plain"], ["", "]0;title"]],
+        [["ansi-fg-1", "still red"]],
+    ]
+    assert [line["time"] for line in first["lines"]] == ["11-24 13:00:00", "11-24 13:00:00", ""]
+    assert "7 lines are left out" in str(second["lines"])
+    assert (first["telling"], first["sequence"] + 1) == (second["telling"], second["sequence"])
+
+
+@pytest.mark.parametrize(("value", "tail"), [(1000, 1000), (7, 200), ("1000", 200), (None, 200)])
+def test_a_tail_that_is_not_offered_is_the_default(value: object, tail: int) -> None:
+    assert tail_of(value) == tail
+
+
+async def test_whoever_waits_hears_of_another_life_and_of_nothing_else() -> None:
+    chosen = Chosen("web")
+    waiting = asyncio.create_task(chosen.changed())
+    await asyncio.sleep(0)
+    chosen.take(listed(entry()))
+    await waiting
+    waiting = asyncio.create_task(chosen.changed())
+    await asyncio.sleep(0)
+    chosen.take(listed(entry(cpu_percent=5.0)))
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    chosen.take(listed(entry(name="other")))
+    await waiting
+    assert chosen.entry is None
 
 
 async def test_the_stream_says_that_a_host_shows_nothing(

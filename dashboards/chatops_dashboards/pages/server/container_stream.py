@@ -23,9 +23,9 @@ from chatops_dashboards.components.status import moment_text
 from chatops_dashboards.container_words import STATE_MARKS, state_kind, state_text
 from chatops_dashboards.live import Push, View
 from chatops_dashboards.moments import absolute
+from chatops_dashboards.pages.server.chosen_container import Chosen
 from chatops_dashboards.pages.server.rows import as_of
 from chatops_dashboards.session import Session
-from chatops_protocol.container_messages import ContainerEntry
 from chatops_protocol.container_resources import ContainerList
 
 ASK_EVERY_S = 3.0
@@ -33,36 +33,8 @@ FINAL_STATUSES = (401, 403, 404)
 HIDDEN = {"display": "none"}
 
 
-class Chosen:
-    """The entry of the chosen container as it was last listed; `changed` wakes whoever draws what belongs to it."""
-
-    def __init__(self, name: str | None) -> None:
-        self.name = name
-        self.entry: ContainerEntry | None = None
-        self.listed = False
-        self._news = asyncio.Event()
-
-    def take(self, found: ContainerList) -> None:
-        before, self.entry = self.entry, chosen_of(found.containers, self.name)
-        self.listed = True
-        if before is None or self.entry is None or _life(before) != _life(self.entry):
-            news, self._news = self._news, asyncio.Event()
-            news.set()
-
-    async def changed(self) -> None:
-        await self._news.wait()
-
-
-def _life(entry: ContainerEntry) -> tuple[Any, ...]:
-    return entry.id, entry.state, entry.started_at
-
-
-def chosen_of(entries: list[ContainerEntry], name: str | None) -> ContainerEntry | None:
-    return next((entry for entry in entries if name and entry.name == name), None)
-
-
 # What a part of the chosen container's panel pushes, until it is cancelled.
-PartStream = Callable[[Session, int, Chosen, tzinfo, Push], Coroutine[Any, Any, None]]
+PartStream = Callable[[Session, View, Chosen, tzinfo, Push], Coroutine[Any, Any, None]]
 
 
 async def stream_tab(
@@ -75,7 +47,7 @@ async def stream_tab(
     server_id = int(view["server_id"])
     tasks = [asyncio.create_task(_table(session, server_id, chosen, zone, push))]
     if part is not None:
-        tasks.append(asyncio.create_task(part(session, server_id, chosen, zone, push)))
+        tasks.append(asyncio.create_task(part(session, view, chosen, zone, push)))
     try:
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
         for task in done:
@@ -109,9 +81,10 @@ async def _table(session: Session, server_id: int, chosen: Chosen, zone: tzinfo,
             newest = found.taken_at
             chosen.take(found)
             # Only when it is another: buttons that are drawn anew lose the finger that is on them.
-            shown = (chosen.entry and (*_life(chosen.entry), chosen.entry.exit_code), found.policy)
+            shown = (chosen.life, chosen.entry and chosen.entry.exit_code, found.policy)
             if chosen.name and shown != drawn:
                 drawn = shown
+                push("container-panel", style={})
                 push("container-head", children=head(chosen, found, session.may_act, zone))
         await asyncio.sleep(ASK_EVERY_S)
 
