@@ -54,43 +54,42 @@ class LoginLimits:
         """
         account, network = username.lower(), _network(address)
         pair = (account, network)
-        waits = [self._pairs.wait_s(pair)]
-        # Who has logged in from here before is not shut out by what others do.
+        counts: list[tuple[_Attempts, object]] = [(self._pairs, pair)]
+        # Who has logged in from here before is not shut out by what others do. Nor do such attempts count there: those
+        # that succeed would push failures of others out of what is remembered.
         if pair not in self._known:
-            waits += [self._addresses.wait_s(network), self._accounts.wait_s(account)]
-        if max(waits) > 0:
-            raise TooManyAttemptsError(max(waits))
-        self._pairs.add(pair)
-        self._addresses.add(network)
-        self._accounts.add(account)
-        return Attempt(self, account, network)
+            counts += [(self._addresses, network), (self._accounts, account)]
+        longest = max(attempts.wait_s(key) for attempts, key in counts)
+        if longest > 0:
+            raise TooManyAttemptsError(longest)
+        for attempts, key in counts:
+            attempts.add(key)
+        return Attempt(self, pair, counts)
 
-    def _withdraw(self, account: str, network: str) -> None:
-        self._pairs.remove_newest((account, network))
-        self._addresses.remove_newest(network)
-        self._accounts.remove_newest(account)
-
-    def _succeed(self, account: str, network: str) -> None:
-        self._withdraw(account, network)
-        self._pairs.forget((account, network))
-        self._known[account, network] = None
-        self._known.move_to_end((account, network))
+    def _succeed(self, pair: tuple[str, str]) -> None:
+        self._pairs.forget(pair)
+        self._known[pair] = None
+        self._known.move_to_end(pair)
         if len(self._known) > REMEMBERED:
             self._known.popitem(last=False)
 
 
 class Attempt:
-    def __init__(self, limits: LoginLimits, account: str, network: str) -> None:
+    def __init__(self, limits: LoginLimits, pair: tuple[str, str], counts: "list[tuple[_Attempts, object]]") -> None:
         self._limits = limits
-        self._key = (account, network)
+        self._pair = pair
+        self._counts = counts
 
     def succeeded(self) -> None:
-        """The password was right: forget the failures of this account from this address."""
-        self._limits._succeed(*self._key)
+        """Somebody logged in: forget the failures of this account from this address."""
+        self.does_not_count()
+        self._limits._succeed(self._pair)
 
-    def not_tried(self) -> None:
-        """The password was not looked at after all."""
-        self._limits._withdraw(*self._key)
+    def does_not_count(self) -> None:
+        """Nothing was looked at after all, or one proof of two was right: then the failures before it may have been
+        guesses at the other, and stay."""
+        for attempts, key in self._counts:
+            attempts.remove_newest(key)
 
 
 class _Attempts:

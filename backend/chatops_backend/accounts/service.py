@@ -13,7 +13,7 @@ from asyncpg import Record
 from litestar.datastructures import State
 from litestar.di import NamedDependency
 
-from chatops_backend.accounts.login_limits import LoginLimits, TooManyAttemptsError
+from chatops_backend.accounts.login_limits import Attempt, LoginLimits, TooManyAttemptsError
 from chatops_backend.accounts.passwords import HashingBusyError, Passwords
 from chatops_backend.accounts.principals import Principal, Principals
 from chatops_backend.accounts.second_factor import SecondFactor, SecondFactorNeededError, SecondFactors
@@ -57,7 +57,7 @@ class AccountService:
     ) -> TokenPair:
         """`client` is what the caller's program says of itself."""
         queries = load_queries("accounts")
-        with self._guessing(username, actor.address) as right:
+        with self._guessing(username, actor.address) as attempt:
             # No username holds a NUL, and PostgreSQL would not take one.
             found: Record | None = (
                 None if "\0" in username else await queries.find_user_for_login(self.database, username=username)
@@ -67,7 +67,7 @@ class AccountService:
                 await self._record_refusal(actor, "auth.login", found)
                 raise _wrong("The username or the password is wrong.")
             factor = await self._check_second_factor(found, totp_code, actor)
-            right()
+            attempt.succeeded()
         assert known_hash is not None
         try:
             session_id, refresh_token = await self.sessions.open(found, actor.address, client)
@@ -130,8 +130,8 @@ class AccountService:
         self.passwords.close()
 
     @contextlib.contextmanager
-    def _guessing(self, username: str, address: str | None) -> Iterator[Callable[[], None]]:
-        """Count a try of a password; the block calls what it is given once the password was right."""
+    def _guessing(self, username: str, address: str | None) -> Iterator[Attempt]:
+        """Count a try of a password or a code, unless the block says of the attempt that it was right."""
         try:
             attempt = self.limits.begin(username, address)
         except TooManyAttemptsError as error:
@@ -143,43 +143,43 @@ class AccountService:
                 headers={"Retry-After": str(seconds)},
             ) from None
         try:
-            yield attempt.succeeded
+            yield attempt
         except HashingBusyError:
-            attempt.not_tried()
+            attempt.does_not_count()
             raise _busy() from None
         except (DatabaseUnavailableError, SecondFactorNeededError):
-            attempt.not_tried()
+            attempt.does_not_count()
             raise
 
     async def require_password(self, principal: Principal, password: str, actor: Actor, action: str) -> None:
         """Raise `ProblemError` 403 unless it is the person's. `action` is what it was asked for."""
-        with self._guessing(principal.username, actor.address) as right:
+        with self._guessing(principal.username, actor.address) as attempt:
             known = await load_queries("accounts").find_password_hash(self.database, user_id=principal.user_id)
             if not await self.passwords.verify(known, password):
                 await self._record_wrong(principal, actor, action, "wrong password")
                 raise ProblemError(403, "Wrong password", "The current password is wrong; nothing was changed.")
-            right()
+            attempt.does_not_count()
 
     async def require_code(self, principal: Principal, code: str, actor: Actor, action: str) -> None:
         """Raise `ProblemError` 403 unless it is a good code of the person's, which is used up by that. 409 when there
         is no second factor."""
-        with self._guessing(principal.username, actor.address) as right:
+        with self._guessing(principal.username, actor.address) as attempt:
             factor = await self.second_factors.find(principal.user_id)
             if factor is None or factor.confirmed_at is None:
                 raise ProblemError(409, "No second factor", "There is none; set it up first.")
             if not await self.second_factors.check(factor, code):
                 await self._record_wrong(principal, actor, action, "wrong code")
                 raise _wrong_code()
-            right()
+            attempt.does_not_count()
 
     async def confirm_second_factor(self, principal: Principal, code: str, actor: Actor) -> list[str]:
         """Switch on a second factor by its first code, and return its recovery codes. Raises `ProblemError`."""
-        with self._guessing(principal.username, actor.address) as right:
+        with self._guessing(principal.username, actor.address) as attempt:
             codes = await self.second_factors.confirm(principal, code, actor)
             if codes is None:
                 await self._record_wrong(principal, actor, "second_factor.switch_on", "wrong code")
                 raise _wrong_code()
-            right()
+            attempt.does_not_count()
         self.principals.user_changed(principal.user_id)
         return codes
 

@@ -76,7 +76,17 @@ def test_a_success_forgets_the_failures_and_an_attempt_not_tried_does_not_count(
         assert fail(limits, 4, "ann", "192.0.2.1") == 4
         limits.begin("ann", "192.0.2.1").succeeded()
     for _ in range(50):
-        limits.begin("bob", "192.0.2.3").not_tried()
+        limits.begin("bob", "192.0.2.3").does_not_count()
+
+
+def test_an_account_of_ones_own_does_not_buy_further_guesses_at_others() -> None:
+    limits = LoginLimits(Clock())
+    limits.begin("mallory", "192.0.2.1").succeeded()
+    tried = 0
+    for number in range(100):
+        tried += fail(limits, 1, f"other{number}", "192.0.2.1")
+        limits.begin("mallory", "192.0.2.1").succeeded()
+    assert tried == 20
 
 
 def test_what_is_remembered_is_bounded(monkeypatch) -> None:

@@ -205,6 +205,15 @@ async def test_guessing_inside_a_session_is_limited_too(guarded, path) -> None:
     assert statuses == [403] * 5 + [429] * 2
 
 
+async def test_the_password_does_not_buy_further_guesses_of_the_code(guarded) -> None:
+    # Whoever has copied the session and knows the password must not get past the second factor by trying.
+    api, statuses = guarded.person.api, []
+    for number in range(12):
+        statuses.append((await api.post("/auth/second-factor/prove", json={"totp_code": f"{number:06}"})).status_code)
+        await api.post("/auth/second-factor/enrol", json={"current_password": guarded.person.password})
+    assert statuses == [403] * 5 + [429] * 7
+
+
 async def test_it_is_switched_off_by_a_code_or_by_an_administrator(guarded, timed_app, new_person, stranger) -> None:
     api = guarded.person.api
     assert (await api.post("/auth/second-factor/disable", json={"totp_code": "000000"})).status_code == 403
