@@ -12,7 +12,7 @@ from quart import request
 
 from chatops_client import ApiError, BackendUnreachableError
 from chatops_dashboards.browser import in_browser
-from chatops_dashboards.components import account
+from chatops_dashboards.components import account, prove
 from chatops_dashboards.components.attributes import dashed
 from chatops_dashboards.components.icons import icon
 from chatops_dashboards.components.states import empty, failure, loading_page, while_loading
@@ -52,6 +52,7 @@ def shell_layout(pages: Sequence[Page]) -> Any:
                 padding="md",
             ),
             account.password_dialogue(),
+            prove.dialogue(),
         ],
     )
 
@@ -143,6 +144,7 @@ def _idle(content: Any) -> html.Div:
 
 def register_shell(app: Dash, pages: Sequence[Page], settings: DashboardSettings) -> None:
     account.register(app)
+    prove.register(app)
 
     @app.callback(
         Output("page", "children"),

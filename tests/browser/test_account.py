@@ -1,21 +1,51 @@
 """One's own account in Chromium: a second factor from its picture to a log-in with a code, sessions that end."""
 
+import asyncio
 import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
+import asyncpg
 import pyotp
 import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Stack, Watched, keep
 from tests.browser.steps import fits, until
+from tests.hosts import Host
 
 pytestmark = pytest.mark.browser
 
 PASSWORD = "the first password"
+PATIENCE_MS = 30_000
 
 
-def make_user(stack: Stack) -> str:
-    asked = {"username": f"person-{time.time_ns()}", "password": PASSWORD, "role": "viewer"}
+@pytest.fixture
+def shell_host(stack: Stack, tmp_path: Path) -> Iterator[Host]:
+    host = Host(stack.backend, tmp_path, CHATOPS_ALLOW_COMMANDS="shell").start()
+    yield host
+    host.stop()
+
+
+def make_proofs_old(stack: Stack) -> None:
+    """As if every code had been shown more than five minutes ago."""
+    address = stack.backend.settings.database_url
+    if address is None:
+        pytest.skip("the embedded database takes no second process")
+
+    async def make() -> None:
+        connection = await asyncpg.connect(address)
+        await connection.execute("UPDATE chatops.sessions SET proved_at = proved_at - INTERVAL '301 s'")
+        await connection.close()
+
+    # Playwright holds the event loop of this thread.
+    with ThreadPoolExecutor(1) as aside:
+        aside.submit(asyncio.run, make()).result()
+
+
+def make_user(stack: Stack, role: str = "viewer") -> str:
+    asked = {"username": f"person-{time.time_ns()}", "password": PASSWORD, "role": role}
     name: str = stack.backend.call("POST", "/users", json=asked).raise_for_status().json()["username"]
     return name
 
@@ -87,6 +117,35 @@ def test_other_sessions_end_when_it_was_said_what_follows(watched: Watched, stac
     expect(dialog).to_contain_text("your 2 other sessions")
     dialog.get_by_role("button", name="End", exact=True).click()
     expect(rows).to_have_count(1)
+
+
+def test_a_shell_command_asks_for_a_recent_code_and_runs_when_it_was_shown(
+    watched: Watched, stack: Stack, shell_host: Host
+) -> None:
+    name, page = make_user(stack, "operator"), watched.page()
+    log_in(page, stack, name)
+    page.fill("#factor-password", PASSWORD)
+    page.locator("#factor-enrol").click()
+    app = pyotp.TOTP(page.locator("#factor-secret").inner_text())
+    page.fill("#factor-code", app.now())
+    page.locator("#factor-confirm").click()
+    recovery = page.locator("#factor-recovery").inner_text().split()
+    page.get_by_role("button", name="I have kept them").click()
+    make_proofs_old(stack)
+    page.goto(f"{stack.url}/servers/{shell_host.server_id}?tab=console")
+    page.fill("#console-line", "echo it ran $((40 + 2))")
+    page.locator("#console-run").click()
+    page.get_by_role("button", name="Show a code…").click()
+    page.fill("#prove-code", "000000")
+    page.locator("#prove-submit").click()
+    expect(page.locator("#prove-message")).to_contain_text("The code is wrong")
+    page.fill("#prove-code", recovery[0])
+    page.locator("#prove-submit").click()
+    expect(page.locator("#prove-message")).to_contain_text("good for five minutes")
+    keep(page, "prove")
+    page.keyboard.press("Escape")
+    page.locator("#console-run").click()
+    expect(page.get_by_text("it ran 42")).to_be_visible(timeout=PATIENCE_MS)
 
 
 def test_ones_name_is_changed_here_and_in_the_header(watched: Watched, stack: Stack) -> None:

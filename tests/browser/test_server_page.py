@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Page, expect
 
+from chatops_dashboards.pages.server import TABS as ALL_TABS
 from tests.browser.conftest import Host, Stack, Watched, keep
 from tests.browser.steps import fits, log_in, until
 from tests.reporting import Reporter, readings
@@ -107,7 +108,7 @@ def test_all_tabs_are_in_sight_on_a_phone(watched: Watched, stack: Stack) -> Non
     log_in(page, stack.url, f"/servers/{stack.host.server_id}")
     page.wait_for_selector("#live-read-at")
     tabs = page.get_by_role("tab").all()
-    assert len(tabs) == 6
+    assert len(tabs) == len(ALL_TABS)
     for tab in tabs:
         expect(tab).to_be_in_viewport(ratio=1.0)
     assert fits(page)

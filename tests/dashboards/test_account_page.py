@@ -5,8 +5,11 @@ from uuid import UUID
 
 import pytest
 
+from chatops_client import ApiError
 from chatops_dashboards.components.client_words import client_words
+from chatops_dashboards.components.prove import prove
 from chatops_dashboards.components.session_table import session_named, session_table
+from chatops_dashboards.components.states import explain
 from chatops_dashboards.components.user_servers import servers_words
 from chatops_dashboards.page import PageContext
 from chatops_dashboards.pages import account
@@ -143,3 +146,17 @@ def test_however_many_wait_the_memory_is_bounded() -> None:
     assert len(pending) == MOST_WAITING
     assert pending.next_try("0") is None
     assert pending.next_try(str(MOST_WAITING + 9)) is not None
+
+
+def test_an_act_that_wants_a_code_leads_to_the_dialogue_that_takes_it() -> None:
+    refused = ApiError(403, "Show a code", [{"key": "totp_code", "message": "a code of now is needed"}])
+    assert "prove-ask" in str(explain(refused))
+    assert "prove-ask" not in str(explain(ApiError(403, "No")))
+    assert "prove-ask" not in str(explain(ApiError(400, "No", [{"key": "totp_code", "message": "is too long"}])))
+
+
+async def test_without_a_second_factor_no_code_is_good(session: Session) -> None:
+    assert (await prove(session, ""))[0] is False
+    good, words = await prove(session, "123456")
+    assert not good
+    assert "set it up first" in words

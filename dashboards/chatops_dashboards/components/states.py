@@ -1,5 +1,6 @@
 """What a view shows instead of data: loading, nothing yet, failed, and how old what it shows is."""
 
+import secrets
 from typing import Any
 
 import dash_mantine_components as dmc
@@ -65,7 +66,26 @@ def notice(children: Any, kind: str = "info") -> html.Div:
 
 
 def explain(error: Exception) -> html.Div:
-    """A change that failed, as a notice."""
+    """A change that failed, as a notice. One that wants a code of the second factor first has the way to it
+    (`prove.py`)."""
+    if (
+        isinstance(error, ApiError)
+        and error.status == 403
+        and any(one.get("key") == "totp_code" for one in error.extra)
+    ):
+        return notice(
+            [
+                html.Div("Nothing was done: this wants a code of your second factor from the last five minutes."),
+                dmc.Button(
+                    "Show a code…",
+                    id={"type": "prove-ask", "number": secrets.token_hex(4)},
+                    variant="default",
+                    size="xs",
+                    mt=6,
+                ),
+            ],
+            "warning",
+        )
     if isinstance(error, ApiError):
         return notice(error.detail, "critical")
     return notice("The backend does not answer; nothing was changed.", "critical")
