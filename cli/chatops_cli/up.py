@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 import click
 import httpx
 
+from chatops_agent.settings import Settings as AgentSettings
 from chatops_backend.accounts.first_run import ensure_first_administrator
 from chatops_backend.commands.signing import OrderSigner
 from chatops_backend.database.interface import DatabaseError
@@ -102,6 +103,8 @@ class _Supervisor:
             _require_free(settings.host, port, name)
         api = address_of(settings.host, settings.port)
         dashboard = address_of(settings.host, settings.dashboard_port)
+        # The agent starts last, and answers no request: what is wrong with its settings is said before all else.
+        AgentSettings.from_environment({**os.environ, "CHATOPS_API_URL": api, "CHATOPS_API_KEY": "made-further-down"})
         secret = load_or_create_secret_key(settings)
         say("opening the database (the first start installs and creates it, which takes a moment)")
         async with open_database(settings) as database:

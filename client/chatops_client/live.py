@@ -30,6 +30,9 @@ from chatops_protocol.live_messages import (
 LinkState = Literal["connected", "disconnected"]
 FIRST_DELAY_S = 0.5
 LONGEST_DELAY_S = 15.0
+# A backend that hangs or is cut off sends no more and closes nothing: pings find it within a quarter of a minute.
+PING_EVERY_S = 5.0
+PONG_WITHIN_S = 10.0
 # A fleet of thousands comes as one message.
 LARGEST_MESSAGE_BYTES = 64 * 1024 * 1024
 CLOSE_NORMAL = 1000
@@ -67,7 +70,13 @@ async def live_messages(
         token, code, connected, closed_because = "", None, False, ""
         try:
             token = await session.access_token()
-            async with connect(_address(session.base_url, path), max_size=LARGEST_MESSAGE_BYTES, proxy=None) as socket:
+            async with connect(
+                _address(session.base_url, path),
+                max_size=LARGEST_MESSAGE_BYTES,
+                proxy=None,
+                ping_interval=PING_EVERY_S,
+                ping_timeout=PONG_WITHIN_S,
+            ) as socket:
                 await socket.send(encode(AuthenticatePerson(token)).decode())
                 async for text in socket:
                     if not connected:

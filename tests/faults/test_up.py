@@ -124,6 +124,13 @@ async def test_one_port_for_both_is_one_clear_line(new_settings) -> None:
     assert started.text.count("\n") == 1
 
 
+async def test_a_wrong_setting_of_the_agent_is_one_clear_line(new_settings) -> None:
+    """It would end at its start, again and again, after everything was said to be ready."""
+    started = Up(await new_settings(migrated=False), CHATOPS_INTERVAL="0")
+    assert started.program.process.wait(30) == 1
+    assert re.fullmatch(r"Error: CHATOPS_INTERVAL .*\n", started.text), started.text
+
+
 async def test_a_first_start_that_ends_before_it_is_ready_still_tells_the_password(new_settings) -> None:
     started = Up(await new_settings(), CHATOPS_ADMIN_PASSWORD="", CHATOPS_ADMIN_USERNAME="chief")
     started.wait_for(r"^chatops: starting (database|backend)")

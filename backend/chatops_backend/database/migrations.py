@@ -84,5 +84,6 @@ def _verify(applied: dict[int, str], migrations: list[Migration]) -> None:
         if known[version].checksum != checksum:
             raise DatabaseError(
                 f"migration {version:04d}_{known[version].name}.sql was edited after it was applied; "
-                "restore the file and put the change into a new migration"
+                "run the version of ChatOps that made this database, or restore the file: a change to the schema "
+                "belongs into a new migration"
             )
