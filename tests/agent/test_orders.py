@@ -325,6 +325,18 @@ async def test_an_order_that_is_cancelled_before_it_came_or_after_it_ended_does_
         assert (await backend.run(RunCommand(["true"], 30.0))).state == "ok"
 
 
+@pytest.mark.parametrize(("timeout_s", "then"), [(0.5, "wait"), (30.0, "exit 0")], ids=["timed out", "ended by itself"])
+async def test_what_hides_its_mark_is_ended_with_its_group(tmp_path, key, timeout_s, then) -> None:
+    said = tmp_path / "pid"
+    hidden = f"env -i sh -c 'trap \"\" TERM; echo $$ > {said}; sleep 20' >/dev/null 2>&1 &"
+    script = f"{hidden} while [ ! -s {said} ]; do sleep 0.02; done; {then}"
+    async with agent_and_backend(tmp_path, key) as backend:
+        end = await backend.run(RunCommand(["sh", "-c", script], timeout_s))
+        assert end.state == ("timed_out" if then == "wait" else "ok")
+        command_line = Path(f"/proc/{said.read_text().strip()}/cmdline")
+        assert not command_line.exists() or not command_line.read_bytes(), "it runs still"
+
+
 async def test_a_revoked_key_ends_what_runs(tmp_path, key) -> None:
     async with agent_and_backend(tmp_path, key) as backend:
         order = backend.order(RunCommand(["sleep", "1000"], 2000.0))

@@ -1,8 +1,9 @@
 """Runs one program to its end: in a session of its own, its output read as it comes, and nothing of it left behind.
 
 Called by `orders.py`. It decides nothing about whether a program may run. Whatever ends the program, what it has
-started ends with it: every descendant carries the order's nonce in its environment, so that those that left the process
-group are found as well. To leave something running, a program has to ask the host's service manager.
+started ends with it: its process group, and what left that, since every descendant carries the order's nonce in its
+environment. Only what leaves the group and hides the mark is not found. To leave something running, a program has to
+ask the host's service manager.
 """
 
 import asyncio
@@ -11,7 +12,7 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import IO, Any, NamedTuple
@@ -242,21 +243,38 @@ class _Reader:
 
 def _left_of(group: int, nonce: str) -> list[int]:
     """Processes that carry the mark, or are of the group still."""
-    return _marked(nonce) if Path("/proc/self/environ").exists() else _of_group(group)
+    if not Path("/proc/self/environ").exists():
+        return _of_group(group)
+    # A program may have been started with another environment, and without the mark.
+    return [*_marked(nonce), *(_living_of_group(group) if _of_group(group) else ())]
 
 
 def _marked(nonce: str) -> list[int]:
     wanted = f"{MARK}={nonce}".encode()
+    return [pid for pid, environment in _each("environ") if wanted in environment.split(b"\0")]
+
+
+def _living_of_group(group: int) -> list[int]:
+    """Without those that ended and wait for somebody to ask how: nothing ends them."""
     found = []
+    for pid, stat in _each("stat"):
+        state, _, of_group = stat[stat.rindex(b")") + 2 :].split(b" ", 3)[:3]
+        if int(of_group) == group and state not in (b"Z", b"X"):
+            found.append(pid)
+    return found
+
+
+def _each(name: str) -> Iterator[tuple[int, bytes]]:
+    """This file of /proc of every process that lets it be read."""
     for entry in os.listdir("/proc") if Path("/proc/self").exists() else ():  # noqa: PTH208 - thousands of Paths cost more
         if entry.isdigit():
             try:
-                with open(f"/proc/{entry}/environ", "rb") as file:  # noqa: PTH123
-                    if wanted in file.read().split(b"\0"):
-                        found.append(int(entry))
+                with open(f"/proc/{entry}/{name}", "rb") as file:  # noqa: PTH123
+                    content = file.read()
             except OSError:
                 continue  # it ended, or is another user's
-    return found
+            if content:
+                yield int(entry), content
 
 
 def _of_group(group: int) -> list[int]:
