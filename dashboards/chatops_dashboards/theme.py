@@ -42,6 +42,8 @@ _METRIC_COLOURS = {
     "host.disk_write_bytes_per_second": ORANGE,
     "host.network_receive_bytes_per_second": BLUE,
     "host.network_transmit_bytes_per_second": ORANGE,
+    "container.cpu_percent": BLUE,
+    "container.memory_used_bytes": PURPLE,
     "network.receive_bytes_per_second": BLUE,
     "network.transmit_bytes_per_second": ORANGE,
 }

@@ -104,6 +104,53 @@ def test_a_log_is_followed_paused_and_searched_as_text(
     engine.remove(identifier)
 
 
+def test_charts_and_details_of_the_chosen_one_and_their_address(
+    watched: Watched, stack: Stack, docker_host: Host, engine: TestEngine
+) -> None:
+    variables = {"API_TOKEN": "canary-7f", "PATH": "/bin"}
+    labels = {"team": HOSTILE}
+    identifier = engine.run("charted", "while true; do true; done", environment=variables, labels=labels)
+    page = watched.page(color_scheme="dark")
+    log_in(page, stack.url, f"/servers/{docker_host.server_id}?tab=containers&container=charted")
+    page.locator("#container-part").get_by_text("Charts").click()
+    page.wait_for_url("**show=charts*")
+    for name in ("cpu", "memory"):
+        expect(page.locator(f"#container-chart-{name} .js-plotly-plot .scatterlayer path.js-line").first).to_be_visible(
+            timeout=PATIENCE_MS
+        )
+    expect(page.locator("#container-chart-cpu-tier")).to_contain_text("Last hour")
+    page.reload()
+    expect(page.locator("#container-chart-cpu .js-plotly-plot .scatterlayer path.js-line").first).to_be_visible(
+        timeout=PATIENCE_MS
+    )
+    until(lambda: points(page) > 5, "some readings", 60)
+    keep(page, "container-charts")
+    page.locator("#container-part").get_by_text("Details").click()
+    details = page.locator("#container-details")
+    expect(details).to_contain_text("API_TOKEN", timeout=PATIENCE_MS)
+    expect(details).to_contain_text(HOSTILE)
+    expect(details).not_to_contain_text("canary-7f")
+    assert details.locator("img, script").count() == 0
+    keep(page, "container-details")
+    page.set_viewport_size({"width": 380, "height": 800})
+    assert fits(page)
+    keep(page, "container-details-380")
+    page.locator("#container-part").get_by_text("Charts").click()
+    expect(page.locator("#container-chart-cpu .js-plotly-plot .scatterlayer path.js-line").first).to_be_visible(
+        timeout=PATIENCE_MS
+    )
+    assert fits(page)
+    keep(page, "container-charts-380")
+    engine.remove(identifier)
+
+
+def points(page: Page) -> int:
+    count: int = page.evaluate(
+        "(document.querySelector('#container-chart-cpu .js-plotly-plot')?.data || []).slice(-1)[0]?.x?.length || 0"
+    )
+    return count
+
+
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_a_viewer_looks_on_a_phone_and_has_nothing_to_act_with(
     watched: Watched, stack: Stack, docker_host: Host, engine: TestEngine, theme: str

@@ -1,7 +1,7 @@
 """The containers tab: words, rows, what is offered to whom, and its stream over a real agent without an engine."""
 
 import asyncio
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, get_args
 from zoneinfo import ZoneInfo
 
@@ -10,17 +10,27 @@ import pytest
 
 from chatops_client import ApiError, BackendUnreachableError
 from chatops_dashboards import container_words as words
+from chatops_dashboards.components.container_details import details, warnings
 from chatops_dashboards.components.container_dialogue import act_buttons, dialogue_words, outcome
 from chatops_dashboards.components.container_hosts import nothing_shown, policy_notice
 from chatops_dashboards.components.container_log import LogText, tail_of
 from chatops_dashboards.components.container_table import row_of
 from chatops_dashboards.pages.server import containers
 from chatops_dashboards.pages.server.chosen_container import Chosen
+from chatops_dashboards.pages.server.container_parts import figure_of
 from chatops_dashboards.pages.server.container_stream import count_words, draw, head
 from chatops_dashboards.session import Session, SessionEndedError
 from chatops_protocol.command_resources import CommandResult
-from chatops_protocol.container_messages import ContainerEntry, ContainerLogLine, ContainerVerb, PublishedPort
+from chatops_protocol.container_messages import (
+    ContainerEntry,
+    ContainerInspected,
+    ContainerLogLine,
+    ContainerMount,
+    ContainerVerb,
+    PublishedPort,
+)
 from chatops_protocol.container_resources import ContainerList
+from chatops_protocol.resources import MetricSeries, Series
 from tests.dashboards.conftest import Recorder
 from tests.hosts import Host
 from tests.stack import Backend
@@ -170,6 +180,39 @@ def test_colours_of_a_log_last_over_lines_each_stream_for_itself_and_controls_do
 @pytest.mark.parametrize(("value", "tail"), [(1000, 1000), (7, 200), ("1000", 200), (None, 200)])
 def test_a_tail_that_is_not_offered_is_the_default(value: object, tail: int) -> None:
     assert tail_of(value) == tail
+
+
+def inspected(**values: Any) -> ContainerInspected:
+    empty: dict[str, Any] = {
+        kind.name: {str: "", bool: False}.get(kind.type, [] if "list" in str(kind.type) else None)
+        for kind in msgspec.structs.fields(ContainerInspected)
+    }
+    known = {"id": ID, "name": "web", "image": "nginx:1", "state": "running", "environment": {}, "labels": {}}
+    return ContainerInspected(**{**empty, **known, **values})
+
+
+def test_details_say_what_is_dangerous_and_never_a_value_of_the_environment() -> None:
+    found = inspected(
+        privileged=True, out_of_memory=True, added_capabilities=["SYS_ADMIN"], environment={"TOKEN": "canary"},
+        mounts=[ContainerMount("bind", "/etc", "/host", read_only=False)], labels={"<b>": "1"},
+    )  # fmt: skip
+    shown = str(details(found, NOON, UTC))
+    for part in ("the whole host", "no memory left", "SYS_ADMIN", "TOKEN", "/host", "read and write", "<b>"):
+        assert part in shown
+    assert "canary" not in shown
+    assert warnings(inspected()) == []
+
+
+def test_a_chart_keeps_its_zoom_and_reaches_from_zero_to_what_it_needs() -> None:
+    hour = NOON - timedelta(hours=1)
+    series = Series(1, {"container_id": ID[:12]}, [NOON], [0.2], [0.1], [0.3])
+    answer = MetricSeries("container.cpu_percent", "percent", "raw", 15.0, [series])
+    layout = figure_of(answer, hour, NOON, BERLIN)["layout"]
+    later = figure_of(answer, hour + timedelta(seconds=10), NOON + timedelta(seconds=10), BERLIN)["layout"]
+    assert "range" not in layout["yaxis"]
+    assert (layout["yaxis"]["rangemode"], layout["showlegend"]) == ("tozero", False)
+    assert layout["uirevision"] == later["uirevision"]
+    assert layout["xaxis"]["range"] != later["xaxis"]["range"]
 
 
 async def test_whoever_waits_hears_of_another_life_and_of_nothing_else() -> None:

@@ -73,10 +73,10 @@ def _sentence(detail: str) -> str:
 
 
 def still_reason(error: Exception) -> str:
-    """Why what is shown gets old, for the line above it."""
+    """Why what is shown gets old, for the line above it. Of streams, which end with a dead session: it is raised."""
     if isinstance(error, ApiError):
         if error.status == 401:
-            raise SessionEndedError from error
+            raise error
         return _sentence(error.detail)
     return "The backend does not answer."
 

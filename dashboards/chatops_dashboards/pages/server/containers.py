@@ -11,10 +11,12 @@ from dash import Dash, Input, Output, State, dcc, html, no_update
 from chatops_dashboards.browser import in_browser
 from chatops_dashboards.components import container_dialogue, container_log
 from chatops_dashboards.components.attributes import dashed
+from chatops_dashboards.components.container_details import details_frame
 from chatops_dashboards.components.container_log import log_view, tail_of
 from chatops_dashboards.components.container_table import GRID, container_table
 from chatops_dashboards.live import LiveViews, Push, View
 from chatops_dashboards.pages.server.container_log_stream import follow_log
+from chatops_dashboards.pages.server.container_parts import charts_frame, draw_charts, draw_details
 from chatops_dashboards.pages.server.container_stream import HIDDEN, PartStream, stream_tab
 from chatops_dashboards.session import Session
 from chatops_protocol.container_messages import DEFAULT_TAIL, MAX_CONTAINER_LENGTH
@@ -22,6 +24,8 @@ from chatops_protocol.container_messages import DEFAULT_TAIL, MAX_CONTAINER_LENG
 # Of the chosen one: the title of a part, the frame that its stream fills, and that stream.
 PARTS: dict[str, tuple[str, Callable[[], Any], PartStream]] = {
     "log": ("Log", log_view, follow_log),
+    "charts": ("Charts", charts_frame, draw_charts),
+    "details": ("Details", details_frame, draw_details),
 }
 FIRST_PART = "log"
 
