@@ -106,7 +106,7 @@ UPDATE chatops.commands
    SET state = 'unknown', finished_at = now(),
        detail = CASE WHEN state = 'sent' THEN 'the agent did not say whether it began'
                      ELSE 'the agent did not say how it ended' END
- WHERE (state = 'sent' AND expires_at + make_interval(secs => :grace_s::float8) < now())
+ WHERE (state = 'sent' AND least(expires_at, cancel_requested_at) + make_interval(secs => :grace_s::float8) < now())
     OR (state = 'running' AND started_at + make_interval(secs => timeout_s + :grace_s::float8) < now())
 RETURNING id, server_id, kind, action, title, username, user_id, audit_id, state, detail, exit_code;
 
@@ -153,10 +153,10 @@ RETURNING c.id, c.server_id, c.nonce, c.envelope, c.signature, c.act ->> 'type' 
 
 -- name: read_sent
 -- What was handed to an agent with this key and not confirmed: it is handed out again when that agent comes back, which
--- knows by the nonce whether it has had it.
+-- knows by the nonce whether it has had it. Not what is to end: an agent that never had it would begin it.
 SELECT id, server_id, nonce, envelope, signature, act ->> 'type' AS act_type
   FROM chatops.commands
- WHERE server_id = :server_id AND key_id = :key_id AND state = 'sent'
+ WHERE server_id = :server_id AND key_id = :key_id AND state = 'sent' AND cancel_requested_at IS NULL
  ORDER BY id;
 
 -- name: read_cancelled

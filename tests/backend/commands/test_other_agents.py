@@ -224,6 +224,21 @@ async def test_a_cancel_reaches_the_agent(backend) -> None:
         assert (cancel.nonce, cancel.reason) == (order.nonce, "cancelled by admin")
 
 
+async def test_what_was_cancelled_while_its_agent_was_away_is_not_handed_out_again(backend) -> None:
+    server_id, key = server(backend)
+    async with welcomed(backend, key, **KNOWS) as agent:
+        await post(backend, server_id, expires_s=600)
+        order = await received(agent, CarryOut)
+    await asyncio.to_thread(backend.call, "POST", f"/commands/{order.id}/cancel")
+    async with welcomed(backend, key, **KNOWS) as agent:
+        # The agent that never had it would begin it, and end it a moment later; one that had it says so by itself.
+        first = await agent.receive()
+        while not isinstance(first, CarryOut | CancelOrder):
+            first = await agent.receive()
+        assert isinstance(first, CancelOrder)
+        assert first.nonce == order.nonce
+
+
 async def test_only_who_was_asked_answers_and_a_late_answer_is_ignored(backend) -> None:
     server_id, key = server(backend)
     _, other_key = server(backend)
