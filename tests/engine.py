@@ -118,6 +118,11 @@ def running_engine(folder: Path) -> Iterator[TestEngine]:
         engine = TestEngine(socket_path)
         engine.client.import_image_from_data(_busybox_image(), repository=IMAGE.split(":")[0], tag=IMAGE.split(":")[1])
         try:
+            try:
+                engine.run("probe", "true")
+            except docker.errors.APIError as error:
+                pytest.skip(f"an engine starts, but no container can run here: {error.explanation}")
+            engine.remove_all()
             yield engine
         finally:
             engine.remove_all()
