@@ -1,13 +1,16 @@
 """Questions: one answer or parts, in time or not at all, and never more than the connection takes."""
 
 import asyncio
+import os
 from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 
+from chatops_agent.control.processes import ProcessLister
 from chatops_agent.control.questions import MOST_AT_ONCE, Questions
 from chatops_agent.control.refusal import RefusedError
+from chatops_agent.worker import Worker
 from chatops_protocol.control_messages import (
     Answered,
     AnswerFailed,
@@ -142,3 +145,25 @@ async def test_too_many_at_once_are_refused() -> None:
     assert {one.id for one in said} <= set(range(1, MOST_AT_ONCE + 3))
     assert all(isinstance(one, AnswerFailed) and one.reason == "refused" for one in said)
     asked.stop_all()
+
+
+async def test_many_who_ask_for_the_processes_at_once_cost_one_reading() -> None:
+    class Counting(Worker):
+        calls = 0
+
+        def run(self, function, *args, **kwargs):  # type: ignore[no-untyped-def]
+            self.calls += 1
+            return super().run(function, *args, **kwargs)
+
+    # The worker's thread also collects the readings and writes the spool.
+    worker = Counting()
+    lister = ProcessLister(worker)
+    impatient = asyncio.create_task(lister.answer())
+    others = [asyncio.create_task(lister.answer()) for _ in range(20)]
+    await asyncio.sleep(0)
+    impatient.cancel()
+    answers = await asyncio.gather(*others)
+    assert worker.calls == 2
+    assert os.getpid() in {entry.pid for entry in answers[0].processes}
+    assert await lister.answer() is not answers[0]
+    worker.close()

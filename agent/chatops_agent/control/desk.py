@@ -57,8 +57,9 @@ class Desk:
         )
         self._trust = Trust(settings.spool_dir, settings.command_key)
         self._orders = Orders(settings.spool_dir, self._policy, self._trust, containers, self._changed.set)
+        processes = ProcessLister(worker)
         answerers: Mapping[type, Answerer] = {
-            ListProcesses: lambda _: ProcessLister(worker).answer(),
+            ListProcesses: lambda _: processes.answer(),
             **containers.answerers,
         }
         self._questions = Questions(answerers, self._put_answer)

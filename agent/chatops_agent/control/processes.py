@@ -34,8 +34,19 @@ class ProcessLister:
     def __init__(self, worker: Worker, clock: Callable[[], float] = time.time) -> None:
         self._worker = worker
         self._clock = clock
+        self._reading: asyncio.Task[ProcessesListed] | None = None
 
     async def answer(self) -> ProcessesListed:
+        """Who asks while a reading is under way gets that one: the worker has the agent's own readings to make."""
+        if self._reading is None:
+            self._reading = asyncio.create_task(self._read())
+            self._reading.add_done_callback(self._forget)
+        return await asyncio.shield(self._reading)
+
+    def _forget(self, _: object) -> None:
+        self._reading = None
+
+    async def _read(self) -> ProcessesListed:
         first = await self._worker.run(_read_all)
         began = time.monotonic()
         await asyncio.sleep(OVER_S)
