@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from chatops_dashboards.pages.server import log_lines, logs
+from chatops_dashboards.pages.server import log_lines, log_view, logs
 from chatops_dashboards.pages.server.log_query import LogQuery
 from chatops_dashboards.pages.server.log_stream import stream
 from chatops_dashboards.session import Session
@@ -64,21 +64,21 @@ def test_a_line_is_drawn_in_the_persons_zone_and_ordered_by_time() -> None:
 
 
 def test_a_host_that_sends_nothing_is_told_how_by_the_exact_settings() -> None:
-    shown = str(logs.how_to([LogSource("chatops", 3)]))
+    shown = str(log_view.how_to([LogSource("chatops", 3)]))
     assert "CHATOPS_LOG_FILES=/" in shown
     assert "CHATOPS_LOG_JOURNAL=1" in shown
-    assert logs.how_to([LogSource("chatops", 3), LogSource("/var/log/syslog", 1)]) is None
+    assert log_view.how_to([LogSource("chatops", 3), LogSource("/var/log/syslog", 1)]) is None
 
 
 def test_a_source_that_a_link_names_can_be_chosen_though_it_was_silent() -> None:
-    names = [choice["value"] for choice in logs.source_choices([LogSource("b.log", 1)], "a.log")]
+    names = [choice["value"] for choice in log_view.source_choices([LogSource("b.log", 1)], "a.log")]
     assert names == ["a.log", "b.log", "chatops"]
 
 
 def test_an_empty_list_says_what_to_do_next() -> None:
-    assert "logs-clear" in str(logs.nothing_found(LogQuery(level="error")))
-    assert "do not say their level" in str(logs.nothing_found(LogQuery(level="error")))
-    assert "logs-clear" not in str(logs.nothing_found(LogQuery()))
+    assert "logs-clear" in str(log_view.nothing_found(LogQuery(level="error")))
+    assert "do not say their level" in str(log_view.nothing_found(LogQuery(level="error")))
+    assert "logs-clear" not in str(log_view.nothing_found(LogQuery()))
 
 
 async def test_older_lines_join_also_when_many_have_one_time(backend: Backend, session: Session) -> None:

@@ -72,9 +72,9 @@
   }
 
   function tell(log) {
-    const note = place("logs-note"), button = place("logs-follow"), still = log.link === "still";
+    const note = place("logs-note"), button = place("logs-follow"), still = log.link === "still" || log.link === "none";
     const count = log.missed;
-    const words = still ? "This range has an end: nothing new comes."
+    const words = log.link === "none" ? "" : still ? "This range has an end: nothing new comes."
       : log.paused ? `Paused${count ? ` · ${count} new ${count === 1 ? "line" : "lines"}` : ""}. Follow shows what was missed.`
       : log.link === "down" ? "Not live: reconnecting to the backend…"
       : log.link === "live" ? "Following new lines" : "Connecting…";
@@ -129,7 +129,7 @@
     logsBatch: take,
     logsLink: (link) => {
       const log = state();
-      if (log) { if (link || log.link === "still") log.link = link || ""; tell(log); }
+      if (log) { if (link || ["still", "none"].includes(log.link)) log.link = link || ""; tell(log); }
       return link || "";
     },
     logsFollow: (clicks) => {
