@@ -60,6 +60,20 @@ class Alerts:
         call = alert_calls.alerts(states, level, server_id, threshold_id)
         return (self._client.request(call.page(None, limit))).items
 
+    def page(
+        self,
+        *,
+        states: Sequence[AlertState] = (),
+        level: Level | None = None,
+        server_id: int | None = None,
+        threshold_id: int | None = None,
+        cursor: str | None = None,
+        limit: int = 100,
+    ) -> Page[Alert]:
+        """One page of those that match, newest first."""
+        call = alert_calls.alerts(states, level, server_id, threshold_id)
+        return self._client.request(call.page(cursor, limit))
+
     def get(self, alert_id: int) -> AlertDetail:
         """An alert with its events."""
         return self._client.request(alert_calls.alert(alert_id))
@@ -142,6 +156,20 @@ class AsyncAlerts:
         """The newest alerts that match, at most `limit`."""
         call = alert_calls.alerts(states, level, server_id, threshold_id)
         return (await self._client.request(call.page(None, limit))).items
+
+    async def page(
+        self,
+        *,
+        states: Sequence[AlertState] = (),
+        level: Level | None = None,
+        server_id: int | None = None,
+        threshold_id: int | None = None,
+        cursor: str | None = None,
+        limit: int = 100,
+    ) -> Page[Alert]:
+        """One page of those that match, newest first."""
+        call = alert_calls.alerts(states, level, server_id, threshold_id)
+        return await self._client.request(call.page(cursor, limit))
 
     async def get(self, alert_id: int) -> AlertDetail:
         """An alert with its events."""

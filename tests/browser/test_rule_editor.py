@@ -181,7 +181,8 @@ def test_a_rule_made_here_fires_is_acknowledged_and_counted(watched: Watched, st
 def test_every_page_about_alerts_fits(watched: Watched, stack: Stack, busy: int, theme: str, width: int) -> None:
     page = watched.page(color_scheme=theme, viewport={"width": width, "height": 800})
     log_in(page, stack.url, "/alerts")
-    for path in ("/alerts", "/alerts/rules", "/alerts/rules/new", "/alerts/silences", "/alerts/channels"):
+    paths = ("/alerts", "/alerts/history", "/alerts/rules", "/alerts/rules/new", "/alerts/silences", "/alerts/channels")
+    for path in paths:
         page.goto(stack.url + path)
         page.wait_for_selector("#page h1")
         page.wait_for_selector(".places")

@@ -107,6 +107,7 @@ def test_an_unknown_alert_is_404_for_every_act(client: Client) -> None:
             act(999_999)
         assert caught.value.status == 404
     assert client.alerts.list(threshold_id=999_999) == []
+    assert client.alerts.page(threshold_id=999_999).next_cursor is None
 
 
 async def test_open_alerts_come_complete_first(backend: Backend) -> None:

@@ -48,7 +48,7 @@ from tests.stack import Backend
 pytestmark = pytest.mark.anyio
 HOSTILE = "<img src=x onerror=alert(1)>"
 NOW = datetime(2026, 3, 2, tzinfo=UTC)
-PATHS = ("/alerts", "/alerts/rules", "/alerts/rules/new", "/alerts/silences", "/alerts/channels")
+PATHS = ("/alerts", "/alerts/history", "/alerts/rules", "/alerts/rules/new", "/alerts/silences", "/alerts/channels")
 
 
 @pytest.fixture

@@ -36,6 +36,16 @@
     }, levels.map(([name, count]) => make("span", { className: `level-${name}`, key: name }, mark[name] + count)));
   };
 
+  // Rows of a list that comes in pages have no data until their page is there.
+  cells.AlertLevelCell = ({ value, data }) => data &&
+    make("span", { className: `alert-level level-${data.level}` + (data.state === "resolved" ? " alert-over" : "") },
+      make("span", { className: "alert-shape", "aria-hidden": true }, data.shape), value);
+  cells.AlertCell = ({ value, data }) => {
+    if (!data) return "…";
+    const path = `/alerts/${encodeURIComponent(data.id)}`;
+    return make("a", { className: "strong-link", href: path, onClick: follow(path, "") }, value);
+  };
+
   cells.ServerCell = ({ value, data }) =>
     make("a", {
       className: "strong-link", href: `/servers/${encodeURIComponent(data.id)}`, title: value,

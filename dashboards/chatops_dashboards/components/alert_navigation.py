@@ -12,6 +12,7 @@ from chatops_dashboards.session import Session
 
 PLACES = {
     "/alerts": "Alerts",
+    "/alerts/history": "History",
     "/alerts/rules": "Rules",
     "/alerts/silences": "Silences",
     "/alerts/channels": "Channels",

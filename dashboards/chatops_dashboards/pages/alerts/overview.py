@@ -21,6 +21,7 @@ from chatops_dashboards.components.states import empty, failure, loading_cards, 
 from chatops_dashboards.live import LiveViews, Push, View
 from chatops_dashboards.moments import absolute, from_unix
 from chatops_dashboards.page import Page, PageContext
+from chatops_dashboards.pages.alerts.history import history_address
 from chatops_dashboards.session import Session, current_session, request_zone
 from chatops_dashboards.settings import DashboardSettings
 from chatops_protocol.alert_resources import Alert
@@ -135,9 +136,9 @@ async def sections(session: Session, hub: AlertHub, filters: Mapping[str, str], 
         # The API orders by when they began.
         over = sorted(over, key=lambda alert: alert.resolved_at or EPOCH, reverse=True)[:RECENT]
         if over:
-            parts.append(
-                _section("Recently resolved", over_table(over, now, zone, caption="The alerts that ended last"))
-            )
+            everything_over = dcc.Link("All that were", href=history_address({**filters, "state": "resolved"}))
+            table = over_table(over, now, zone, caption="The alerts that ended last")
+            parts.append(_section("Recently resolved", table, everything_over))
     return parts
 
 
@@ -167,7 +168,7 @@ async def _nothing_fires(session: Session) -> html.Div:
     )
 
 
-def _section(title: str, table: Any, note: str = "") -> html.Section:
+def _section(title: str, table: Any, note: Any = "") -> html.Section:
     return html.Section(
         [
             html.Div([html.H2(title), html.Span(note, className="dim small")], className="panel-head wrap"),
