@@ -29,6 +29,8 @@ from chatops_protocol.control_messages import (
 
 # Parts that wait for a slow asker; then its question is given up, since the agent's socket cannot wait.
 MAX_WAITING_PARTS = 256
+# Under way at one agent; more it would refuse by itself, but not before they have filled what waits for its socket.
+MOST_QUESTIONS = 32
 
 A = TypeVar("A", bound=Answer)
 
@@ -136,6 +138,13 @@ class AgentChannel:
         if question.__struct_config__.tag not in connection.understands:
             raise ProblemError(
                 409, "Agent too old", f"The agent of server {server_id} cannot answer this; update it on its host."
+            )
+        if sum(asked.connection is connection for asked in self._asked.values()) >= MOST_QUESTIONS:
+            raise ProblemError(
+                503,
+                "Busy",
+                f"The agent of server {server_id} is asked too much at once; try again in a moment.",
+                headers={"Retry-After": "1"},
             )
         number = next(self._ids)
         asked = self._asked[number] = _Asked(connection)

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from chatops_backend.control.channel import MAX_WAITING_PARTS, AgentChannel
+from chatops_backend.control.channel import MAX_WAITING_PARTS, MOST_QUESTIONS, AgentChannel
 from chatops_backend.problems import ProblemError
 from chatops_protocol.control_messages import Answered, AnswerFailed, Ask, ListProcesses, ProcessesListed, StopAsking
 
@@ -118,3 +118,23 @@ async def test_a_refusal_and_a_failure_are_told_apart(channel, connection) -> No
         with pytest.raises(ProblemError) as error:
             await asking
         assert (error.value.problem.status, error.value.problem.detail) == (status, "why")
+
+
+async def test_more_questions_than_an_agent_answers_do_not_reach_its_connection(channel, connection) -> None:
+    # What waits for an agent is bounded, and one that has too much waiting is cut off: nobody may do that by asking.
+    other = Connection(2)
+    channel.opened(other)
+    asking = [asyncio.create_task(channel.ask(1, ListProcesses(), ProcessesListed)) for _ in range(2_000)]
+    done, under_way = await asyncio.wait(asking, timeout=1.0)
+    assert len(connection.sent) == len(under_way) == MOST_QUESTIONS
+    assert {task.exception().problem.status for task in done} == {503}
+    answered = asyncio.create_task(channel.ask(2, ListProcesses(), ProcessesListed))
+    channel.received(other, Answered((await other.asked()).id, part(7)))
+    assert (await answered).total == 7
+    for task in under_way:
+        task.cancel()
+    await asyncio.wait(under_way)
+    again = asyncio.create_task(channel.ask(1, ListProcesses(), ProcessesListed))
+    await asyncio.sleep(0)
+    assert not again.done(), "there is room again"
+    again.cancel()
