@@ -1,5 +1,6 @@
 """The processes of now and of then: rows that keep who they are, one reading out of parallel series."""
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -10,6 +11,7 @@ from chatops_dashboards.session import Session
 from chatops_protocol.control_messages import ProcessEntry
 from chatops_protocol.resources import MetricSeries, Series
 from tests.client.conftest import Reported
+from tests.dashboards.conftest import Recorder
 from tests.dashboards.test_pages import text_of
 
 pytestmark = pytest.mark.anyio
@@ -71,6 +73,19 @@ def test_the_question_says_what_is_sent_to_what() -> None:
     words = str(process_now.consequence("KILL", process_now.rows_of([entry()])[0], "web-01"))
     for part in ("KILL", "7", "www", "web-01", "nginx: worker"):
         assert part in words
+
+
+async def test_an_agent_that_does_not_answer_is_said_and_asked_again(
+    session: Session, reported: Reported, push: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(process_now, "ASK_EVERY_S", 0.01)
+    asking = asyncio.create_task(process_now.stream(session, {"server_id": reported.server_id}, UTC, push))
+    async with asyncio.timeout(10):
+        while len(push.values("processes-note", "children")) < 2:
+            await asyncio.sleep(0.01)
+    asking.cancel()
+    assert "not connected" in text_of(push.values("processes-note", "children")[-1])
+    assert push.values("processes-grid", "rowData") == []
 
 
 @pytest.mark.parametrize("view", ["now", "then", "nonsense"])

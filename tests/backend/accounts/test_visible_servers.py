@@ -47,7 +47,6 @@ LISTS = {
 }
 # Kind 3: servers are named in the query or the body; each has a test of its own below.
 TESTED_BELOW = {
-    "GET /api/v1/commands/policies",
     "GET /api/v1/metrics/query",
     "POST /api/v1/commands",
     "POST /api/v1/alerts/thresholds",
