@@ -49,7 +49,8 @@ async def logs_socket(
         if server_id > MAX_SERVER_ID or not await load_queries("metrics").server_exists(database, server_id=server_id):
             raise WebSocketException(detail="there is no such server", code=CLOSE_NOT_FOUND)
     question = ReadContainerLogs(container_id, tail, follow=True)
-    parts = channel.ask_for_parts(server_id, question, ContainerLogs, ANSWER_WITHIN_S)
+    asker = socket.user.user_id
+    parts = channel.ask_for_parts(server_id, question, ContainerLogs, ANSWER_WITHIN_S, asker=asker)
     with open_sockets.labels("container logs").track_inprogress():
         async with contextlib.aclosing(parts), contextlib.aclosing(_encoded(parts)) as messages:
             try:

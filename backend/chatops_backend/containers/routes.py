@@ -6,12 +6,13 @@ The agent decides (CHATOPS_ALLOW_DOCKER) and acts on one container that is named
 from collections import deque
 from typing import Annotated, Any
 
-from litestar import Response, Router, get, post
+from litestar import Request, Response, Router, get, post
 from litestar.di import NamedDependency
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import PathParameter, QueryParameter
 
 from chatops_backend.accounts.access import allow
+from chatops_backend.accounts.principals import Principal
 from chatops_backend.audit.actor import RequestActor
 from chatops_backend.commands import store
 from chatops_backend.commands.orders import Asked, Orders, find_server
@@ -45,6 +46,7 @@ BEGUN_WITHIN_S = 15.0
 ENGINE_S = 30.0
 WAIT_AT_MOST_S = 60.0
 
+PersonRequest = Request[Principal, Any, Any]
 ContainerId = Annotated[
     str,
     PathParameter(
@@ -67,11 +69,16 @@ Wait = Annotated[
 
 @get("/{server_id:int}/containers", opt=allow("viewer"))
 async def list_containers(
-    server_id: Id, database: NamedDependency[Database], channel: NamedDependency[AgentChannel]
+    server_id: Id,
+    request: PersonRequest,
+    database: NamedDependency[Database],
+    channel: NamedDependency[AgentChannel],
 ) -> ContainerList:
     """All containers of the host as they are now, running ones first, with the agent's newest readings."""
     await find_server(database, server_id)
-    listed = await channel.ask(server_id, ListContainers(), ContainersListed, ANSWER_WITHIN_S)
+    listed = await channel.ask(
+        server_id, ListContainers(), ContainersListed, ANSWER_WITHIN_S, asker=request.user.user_id
+    )
     return ContainerList(
         server_id=server_id,
         taken_at=listed.taken_at,
@@ -85,18 +92,21 @@ async def list_containers(
 async def inspect_container(
     server_id: Id,
     container_id: ContainerId,
+    request: PersonRequest,
     database: NamedDependency[Database],
     channel: NamedDependency[AgentChannel],
 ) -> ContainerInspected:
     """One container in detail. Values of its environment are hidden by the agent; labels are as they are."""
     await find_server(database, server_id)
-    return await channel.ask(server_id, InspectContainer(container_id), ContainerInspected, ANSWER_WITHIN_S)
+    question, asker = InspectContainer(container_id), request.user.user_id
+    return await channel.ask(server_id, question, ContainerInspected, ANSWER_WITHIN_S, asker=asker)
 
 
 @get("/{server_id:int}/containers/{container_id:str}/logs", opt=allow("viewer"))
 async def read_logs(
     server_id: Id,
     container_id: ContainerId,
+    request: PersonRequest,
     database: NamedDependency[Database],
     channel: NamedDependency[AgentChannel],
     tail: Tail = DEFAULT_TAIL,
@@ -106,7 +116,8 @@ async def read_logs(
     lines: deque[ContainerLogLine] = deque(maxlen=MAX_TAIL)
     skipped = size = 0
     question = ReadContainerLogs(container_id, tail)
-    async for part in channel.ask_for_parts(server_id, question, ContainerLogs, LOGS_WITHIN_S):
+    asker = request.user.user_id
+    async for part in channel.ask_for_parts(server_id, question, ContainerLogs, LOGS_WITHIN_S, asker=asker):
         lines.extend(part.lines)
         skipped += part.skipped
         size += sum(len(line.text) for line in part.lines)

@@ -31,6 +31,8 @@ from chatops_protocol.control_messages import (
 MAX_WAITING_PARTS = 256
 # Under way at one agent; more it would refuse by itself, but not before they have filled what waits for its socket.
 MOST_QUESTIONS = 32
+# Of these by one person: a few viewers could else keep everybody from looking, with logs that they follow.
+MOST_OF_ONE = 6
 
 A = TypeVar("A", bound=Answer)
 
@@ -50,8 +52,9 @@ class OrderListener(Protocol):
 class _Asked:
     """One question under way, and what came back so far."""
 
-    def __init__(self, connection: AgentConnection) -> None:
+    def __init__(self, connection: AgentConnection, asker: int | None) -> None:
         self.connection = connection
+        self.asker = asker
         self.parts: asyncio.Queue[Answered | AnswerFailed | None] = asyncio.Queue(MAX_WAITING_PARTS)
 
     def put(self, message: Answered | AnswerFailed | None) -> bool:
@@ -116,16 +119,19 @@ class AgentChannel:
 
     # -- questions -----------------------------------------------------------------------------------------------
 
-    async def ask(self, server_id: int, question: Question, kind: type[A], within_s: float = 10.0) -> A:
-        """The agent's answer, which must be of this kind. Raises `ProblemError`: not connected here, too old, refused,
-        failed, or not in time."""
-        async with contextlib.aclosing(self.ask_for_parts(server_id, question, kind, within_s)) as parts:
+    async def ask(
+        self, server_id: int, question: Question, kind: type[A], within_s: float = 10.0, *, asker: int | None = None
+    ) -> A:
+        """The agent's answer, which must be of this kind; `asker` is the id of the person who wants it. Raises
+        `ProblemError`: not connected here, too old, asked too much, refused, failed, or not in time."""
+        parts_of_it = self.ask_for_parts(server_id, question, kind, within_s, asker=asker)
+        async with contextlib.aclosing(parts_of_it) as parts:
             async for part in parts:
                 return part
         raise _no_answer("The agent gave an empty answer; look at its log on the host.")
 
     async def ask_for_parts(
-        self, server_id: int, question: Question, kind: type[A], within_s: float = 10.0
+        self, server_id: int, question: Question, kind: type[A], within_s: float = 10.0, *, asker: int | None = None
     ) -> AsyncGenerator[A, None]:
         """Answers as they come, the first within `within_s`. Close the iterator to have no more."""
         connection = self.connected(server_id)
@@ -139,15 +145,9 @@ class AgentChannel:
             raise ProblemError(
                 409, "Agent too old", f"The agent of server {server_id} cannot answer this; update it on its host."
             )
-        if sum(asked.connection is connection for asked in self._asked.values()) >= MOST_QUESTIONS:
-            raise ProblemError(
-                503,
-                "Busy",
-                f"The agent of server {server_id} is asked too much at once; try again in a moment.",
-                headers={"Retry-After": "1"},
-            )
+        self._require_room(connection, asker)
         number = next(self._ids)
-        asked = self._asked[number] = _Asked(connection)
+        asked = self._asked[number] = _Asked(connection, asker)
         connection.offer(Ask(number, within_s, question))
         ended = False
         try:
@@ -173,6 +173,15 @@ class AgentChannel:
             self._asked.pop(number, None)
             if not ended:
                 connection.offer(StopAsking(number))
+
+    def _require_room(self, connection: AgentConnection, asker: int | None) -> None:
+        there = [asked for asked in self._asked.values() if asked.connection is connection]
+        name, again = f"The agent of server {connection.server_id}", {"Retry-After": "1"}
+        if asker is not None and sum(asked.asker == asker for asked in there) >= MOST_OF_ONE:
+            detail = f"{name} answers {MOST_OF_ONE} questions of yours already; close a log that you follow, or wait."
+            raise ProblemError(429, "Too many questions", detail, headers=again)
+        if len(there) >= MOST_QUESTIONS:
+            raise ProblemError(503, "Busy", f"{name} is asked too much at once; try again in a moment.", headers=again)
 
 
 def _no_answer(detail: str) -> ProblemError:

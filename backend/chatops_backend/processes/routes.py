@@ -1,13 +1,14 @@
 """Routes under ``/processes``: everybody may look, operators may signal, if the host's own settings allow it."""
 
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, Any
 
-from litestar import Response, Router, get, post
+from litestar import Request, Response, Router, get, post
 from litestar.di import NamedDependency
 from litestar.params import JSONBody, PathParameter
 
 from chatops_backend.accounts.access import allow
+from chatops_backend.accounts.principals import Principal
 from chatops_backend.audit.actor import RequestActor
 from chatops_backend.commands import store
 from chatops_backend.commands.orders import Asked, Orders, find_server
@@ -21,16 +22,20 @@ ANSWER_WITHIN_S = 10.0
 # The signal itself takes no time; the agent may.
 SIGNAL_WITHIN_S = 5.0
 
+PersonRequest = Request[Principal, Any, Any]
 Pid = Annotated[int, PathParameter(ge=1, le=2**31 - 1)]
 
 
 @get("/{server_id:int}", opt=allow("viewer"))
 async def list_processes(
-    server_id: Id, database: NamedDependency[Database], channel: NamedDependency[AgentChannel]
+    server_id: Id,
+    request: PersonRequest,
+    database: NamedDependency[Database],
+    channel: NamedDependency[AgentChannel],
 ) -> ProcessList:
     """The processes now, with their CPU share over half a second. What looks like a secret is masked by the agent."""
     await find_server(database, server_id)
-    listed = await channel.ask(server_id, ListProcesses(), ProcessesListed, ANSWER_WITHIN_S)
+    listed = await channel.ask(server_id, ListProcesses(), ProcessesListed, ANSWER_WITHIN_S, asker=request.user.user_id)
     return ProcessList(
         server_id=server_id,
         taken_at=datetime.fromtimestamp(listed.taken_at, UTC),

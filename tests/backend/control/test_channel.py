@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from chatops_backend.control.channel import MAX_WAITING_PARTS, MOST_QUESTIONS, AgentChannel
+from chatops_backend.control.channel import MAX_WAITING_PARTS, MOST_OF_ONE, MOST_QUESTIONS, AgentChannel
 from chatops_backend.problems import ProblemError
 from chatops_protocol.control_messages import Answered, AnswerFailed, Ask, ListProcesses, ProcessesListed, StopAsking
 
@@ -138,3 +138,18 @@ async def test_more_questions_than_an_agent_answers_do_not_reach_its_connection(
     await asyncio.sleep(0)
     assert not again.done(), "there is room again"
     again.cancel()
+
+
+async def test_one_person_does_not_keep_an_agent_from_answering_others(channel, connection) -> None:
+    def ask(asker: int) -> asyncio.Task[ProcessesListed]:
+        return asyncio.create_task(channel.ask(1, ListProcesses(), ProcessesListed, asker=asker))
+
+    done, under_way = await asyncio.wait([ask(1) for _ in range(100)], timeout=1.0)
+    assert len(under_way) == MOST_OF_ONE
+    assert {task.exception().problem.status for task in done} == {429}
+    other = ask(2)
+    await asyncio.sleep(0)
+    assert len(connection.sent) == MOST_OF_ONE + 1
+    for task in {*under_way, other}:
+        task.cancel()
+    await asyncio.wait({*under_way, other})
