@@ -46,7 +46,11 @@ class ServerSamples(Struct, frozen=True, tag="samples"):
 
 
 class FleetEntry(Struct, frozen=True):
-    """The newest state of one server, for a card or a row. None is "not known", never zero."""
+    """The newest state of one server, for a card or a row. None is "not known", never zero.
+
+    `age_on_arrival_s`: how old its newest reading was by the backend's clock when it was committed; below zero where
+    the host's clock is ahead. Kept by the backend that received it.
+    """
 
     server_id: int
     name: str
@@ -59,6 +63,7 @@ class FleetEntry(Struct, frozen=True):
     fullest_used_percent: float | None = None
     network_receive_bytes_per_second: float | None = None
     network_transmit_bytes_per_second: float | None = None
+    age_on_arrival_s: float | None = None
 
 
 class FleetState(Struct, frozen=True, tag="fleet"):

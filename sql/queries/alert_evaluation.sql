@@ -91,17 +91,20 @@ SELECT alert.server_id, min(alert.id) AS alert_id
  WHERE alert.state IN ('firing', 'acknowledged') AND rule.definition ->> 'kind' = 'offline'
  GROUP BY alert.server_id;
 
--- name: next_late_readings^
--- One server whose late readings have all come, as far as can be told: nothing late for :quiet_s seconds.
-SELECT server_id, oldest, newest, noted_at
+-- name: list_late_readings
+-- Every server that has late readings; `ended`: they have all come, as far as can be told (none for :quiet_s seconds).
+SELECT server_id, oldest, newest, noted_at, noted_at < now() - make_interval(secs => :quiet_s::float8) AS ended
   FROM chatops.late_readings
- WHERE noted_at < now() - make_interval(secs => :quiet_s::float8)
- ORDER BY noted_at
- LIMIT 1;
+ ORDER BY noted_at;
 
 -- name: forget_late_readings!
 -- The stretch was replayed, unless more came meanwhile.
 DELETE FROM chatops.late_readings WHERE server_id = :server_id AND noted_at = :noted_at;
+
+-- name: shorten_late_readings!
+-- The stretch was replayed up to here and goes on, unless older ones came meanwhile.
+UPDATE chatops.late_readings SET oldest = greatest(oldest, :until::timestamptz)
+ WHERE server_id = :server_id AND oldest = :oldest;
 
 -- name: record_late_alert$
 -- An alert that would have fired and is over: stored once, and not where an alert of that time exists.

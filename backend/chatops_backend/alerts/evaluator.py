@@ -21,7 +21,7 @@ from prometheus_client import Counter, Gauge, Histogram
 
 from chatops_backend.alerts.answers import Answers
 from chatops_backend.alerts.group_values import questions_of, read_group
-from chatops_backend.alerts.late import replay_late_readings
+from chatops_backend.alerts.late import LateReadings
 from chatops_backend.alerts.missing_series import PRESENT, Part, bounds_of_part, judges_presence
 from chatops_backend.alerts.rule_book import Group, Rule, RuleBook, Watched, breach_of, selected_servers
 from chatops_backend.alerts.series_values import Question, UnknownMetricError
@@ -74,6 +74,7 @@ class Evaluator:
         self._tick_s = tick_s
         self._clock = clock
         self._book = RuleBook(database)
+        self._late_readings = LateReadings(database)
         self._lease = Lease(database, "alert evaluation", LEASE_S)
         self._queries = load_queries("alert_evaluation")
         self._evaluated_at = 0.0
@@ -89,7 +90,7 @@ class Evaluator:
                     else:
                         at = self._clock()
                         await self.evaluate(at)
-                        await replay_late_readings(self._database, self.rules, at)
+                        await self._late_readings.replay(self.rules, at)
                 except (DatabaseUnavailableError, asyncpg.PostgresError) as error:
                     evaluations_failed.inc()
                     log.warning("rules were not evaluated: %s", error)

@@ -37,6 +37,7 @@ MAX_STREAMS = 64
 
 rows_stored = Counter("chatops_ingest_rows_total", "Rows committed", ["measurement"])
 frames_stored = Counter("chatops_ingest_frames_total", "Frames committed")
+frames_late = Counter("chatops_ingest_late_frames_total", "Committed frames whose readings came too late for the rules")
 frames_repeated = Counter(
     "chatops_ingest_repeated_frames_total", "Frames at or below the mark, acknowledged and dropped"
 )
@@ -219,6 +220,8 @@ class Writer:
         for name, count in stored.items():
             rows_stored.labels(name).inc(count)
         frames_stored.inc(len(frames))
+        limit = datetime.fromtimestamp(self._clock() - LATE_S, UTC)
+        frames_late.inc(sum(bool(frame.rows) and frame.time < limit for frame in frames))
         self._on_committed(frames)
 
     async def _reread_marks(self, frames: list[Frame]) -> list[Frame]:

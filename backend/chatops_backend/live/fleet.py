@@ -49,9 +49,12 @@ class FleetBoard(Board[FleetEntry]):
             entry = self._items.get(frame.server_id)
             if entry is not None:
                 changes: dict[str, Any] = {"status": "online", "last_seen": now}
+                age_s = now - frame.time.timestamp()
+                # A backlog's readings are not what the server does now, which is unknown until it is drained.
+                late = age_s > CURRENT_S
+                if frame.rows:
+                    changes["age_on_arrival_s"] = age_s
                 for name, (reader, rows) in frame.rows.items():
-                    # A backlog's readings are not what the server does now, which is unknown until it is drained.
-                    late = now - frame.time.timestamp() > CURRENT_S
                     if name == "host":
                         host = {} if late else as_objects(reader, rows)
                         changes |= {field: host.get(field) for field in _HOST_FIELDS}

@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from chatops_backend.alerts.evaluator import Evaluator
-from chatops_backend.alerts.late import replay_late_readings
+from chatops_backend.alerts.late import PATIENCE_S, LateReadings
 from chatops_backend.database.lease import Lease
 from tests.backend.alerts.fleet import Fleet
 
@@ -202,7 +202,7 @@ async def test_what_late_readings_show_is_recorded_once_and_told_to_nobody(fleet
             noted, server_id, fleet.now - timedelta(minutes=60), fleet.now - timedelta(minutes=20)
         )
         rules = fleet.evaluator.rules
-        assert await replay_late_readings(fleet.database, rules, fleet.now.timestamp()) == expected
+        assert await LateReadings(fleet.database).replay(rules, fleet.now.timestamp()) == expected
     [alert] = await fleet.alerts(server_id)
     assert (alert["state"], alert["value"]) == ("resolved", 95.0)
     assert alert["started_at"] < fleet.now - timedelta(minutes=34) < alert["learned_at"]
@@ -210,6 +210,42 @@ async def test_what_late_readings_show_is_recorded_once_and_told_to_nobody(fleet
     assert await fleet.database.fetchval("SELECT count(*) FROM chatops.late_readings") == 0
     events = await fleet.database.fetch("SELECT transition FROM chatops.alert_events ORDER BY time")
     assert [event["transition"] for event in events] == ["fired", "resolved"]
+
+
+async def test_late_readings_that_never_end_are_replayed_all_the_same_and_each_alert_is_recorded_whole(
+    fleet: Fleet,
+) -> None:
+    server_id = await fleet.server()
+    await fleet.rule(server_ids=[server_id], warning=80.0, window_s=60, for_s=120)
+    await fleet.cpu(server_id, 20.0, minutes_ago=60, minutes=10)
+    await fleet.cpu(server_id, 95.0, minutes_ago=50, minutes=10)
+    await fleet.evaluate()
+    late, at, rules = LateReadings(fleet.database), fleet.now.timestamp(), fleet.evaluator.rules
+
+    async def comes_late(oldest: int, newest: int) -> None:
+        """What the writer does at each late frame."""
+        await fleet.database.execute(
+            "INSERT INTO chatops.late_readings (server_id, oldest, newest) VALUES ($1, $2, $3) "
+            "ON CONFLICT (server_id) DO UPDATE SET newest = excluded.newest, noted_at = now()",
+            server_id,
+            fleet.now - timedelta(minutes=oldest),
+            fleet.now - timedelta(minutes=newest),
+        )
+
+    await comes_late(60, 40)
+    assert await late.replay(rules, at) == 0, "it may be a backlog that soon ends"
+    assert await late.replay(rules, at + PATIENCE_S + 1) == 0, "the alert still lasts"
+    await fleet.cpu(server_id, 95.0, minutes_ago=40, minutes=5)
+    await fleet.cpu(server_id, 20.0, minutes_ago=35, minutes=15)
+    await comes_late(40, 25)
+    assert await late.replay(rules, at + PATIENCE_S + 11) == 0, "it waits its time again"
+    assert await late.replay(rules, at + 2 * PATIENCE_S + 2) == 1
+    [alert] = await fleet.alerts(server_id)
+    assert alert["started_at"] < fleet.now - timedelta(minutes=46), "from its beginning, not from the second turn's"
+    assert alert["resolved_at"] < fleet.now - timedelta(minutes=30)
+    assert fleet.told.changes == []
+    oldest = await fleet.database.fetchval("SELECT oldest FROM chatops.late_readings")
+    assert fleet.now - timedelta(minutes=30) < oldest, "what was replayed is not read again and again"
 
 
 async def test_an_alert_does_not_flap_at_the_turn_of_a_minute(fleet: Fleet) -> None:

@@ -312,6 +312,7 @@ async def test_times_out_of_range_are_refused_and_counted_while_the_mark_moves_o
         reason: metric_value(backend, f'chatops_ingest_refused_rows_total{{reason="{reason}"}}')
         for reason in ("too_old", "in_the_future")
     }
+    late = metric_value(backend, "chatops_ingest_late_frames_total")
     async with welcomed(backend, key, stream, encode) as agent:
         times = [now - 8 * 86_400, now - 10 * 365 * 86_400, -1e300, 0, now + 400, now + 10 * 365 * 86_400, 1e300]
         for sequence, at in enumerate(times, 1):
@@ -327,6 +328,7 @@ async def test_times_out_of_range_are_refused_and_counted_while_the_mark_moves_o
     for reason, times_seen in (("too_old", 8), ("in_the_future", 6)):
         line = f'chatops_ingest_refused_rows_total{{reason="{reason}"}}'
         assert metric_value(backend, line) == counted[reason] + times_seen
+    assert metric_value(backend, "chatops_ingest_late_frames_total") == late + 1, "only what was taken counts"
     async with opened(backend) as agent:
         await agent.send(authenticate(key, stream))
         assert (await agent.welcomed()).last_sequence == 9

@@ -114,9 +114,10 @@ async def test_the_readings_of_a_backlog_are_not_shown_as_the_present(database) 
     now = time.time()
     board = FleetBoard(database, lambda: now)
     watcher = await board.watch()
-    for age_s, shown_percent in ((3_600.0, None), (1.0, 42.0)):
+    for age_s, shown_percent in ((3_600.0, None), (1.0, 42.0), (-60.0, 42.0)):
         taken = datetime.fromtimestamp(now - age_s, UTC)
         rows = {"host": (RowReader(HOST, ["cpu_percent"]), [(42.0,)])}
         board.publish([Frame(cast("Origin", None), server_id, "s", 1, taken, rows, 1)])
         entry = await shown(watcher, server_id)
         assert (entry.status, entry.cpu_percent) == ("online", shown_percent)
+        assert entry.age_on_arrival_s == pytest.approx(age_s, abs=0.01)

@@ -16,12 +16,17 @@ from chatops_dashboards.live import Push, View
 from chatops_dashboards.moments import absolute, from_unix
 from chatops_dashboards.pages.server.rows import host_of
 from chatops_dashboards.session import Session
+from chatops_dashboards.units import format_duration
 from chatops_protocol.live_messages import FleetEntry
 from chatops_protocol.resources import Server
 
 TITLE_ID = "page-title"
 # A server that was added a moment ago is in the list before it is in the live state.
 LOOK_AGAIN_S = 5.0
+# As in the backend: older readings come too late for the rules that watch the moment.
+LATE_S = 120.0
+# Below it the way and the agent's pace explain it.
+AHEAD_S = 30.0
 
 
 def document_title(name: str) -> str:
@@ -69,15 +74,37 @@ def _fact(name: str, value: Any) -> html.Div:
     return html.Div([html.Dt(name), html.Dd(value)])
 
 
-def head_notice(down_since: float | None, quiet_since: float | None, now: datetime, zone: tzinfo) -> Any:
-    """Why what the page shows may be old; nothing while readings arrive."""
+def clock_words(age_s: float | None) -> str | None:
+    """What to say of readings that were so old, or below zero so young, when they arrived; None when all is well.
+
+    Rounded: the words change with the clocks, not with each reading.
+    """
+    if age_s is not None and age_s > LATE_S:
+        old = format_duration(round(age_s / 60) * 60)
+        return (
+            f"Its readings are {old} old when they arrive: a backlog, or its clock is behind. Rules judge such "
+            "readings late, for the record, and tell nobody."
+        )
+    if age_s is not None and age_s < -AHEAD_S:
+        ahead = format_duration(round(-age_s / 10) * 10)
+        return (
+            f"Its readings are {ahead} ahead of the backend's clock: the clock of one of the two is wrong. Rules judge "
+            "such readings only when their time has come."
+        )
+    return None
+
+
+def head_notice(
+    down_since: float | None, quiet_since: float | None, clocks: str | None, now: datetime, zone: tzinfo
+) -> Any:
+    """Why what the page shows may be old or at a wrong time; nothing while readings arrive as they should."""
     if down_since is not None:
         since = _moment(from_unix(down_since), now, zone)
         return notice(["No live data from the backend since ", *since, ". Reconnecting…"], "warning")
     if quiet_since is not None:
         since = _moment(from_unix(quiet_since), now, zone)
         return notice(["No new data since ", *since, ". What you see is from before."], "warning")
-    return None
+    return notice(clocks, "warning") if clocks is not None else None
 
 
 def _moment(moment: datetime, now: datetime, zone: tzinfo) -> list[Any]:
@@ -108,8 +135,9 @@ async def stream_head(session: Session, view: View, zone: tzinfo, push: Push) ->
                     push("server-seen", children=moment_text(from_unix(entry.last_seen), now, zone))
                 drawn, seen = state, entry and entry.last_seen
             quiet_since = entry.last_seen if entry is not None and entry.status == "offline" else None
-            if (hub.down_since, quiet_since) != noted:
-                noted = (hub.down_since, quiet_since)
+            clocks = clock_words(entry.age_on_arrival_s) if entry is not None else None
+            if (hub.down_since, quiet_since, clocks) != noted:
+                noted = (hub.down_since, quiet_since, clocks)
                 push("server-notice", children=head_notice(*noted, now, zone))
             await hub.news(version, LOOK_AGAIN_S)
 
