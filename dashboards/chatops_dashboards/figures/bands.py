@@ -14,7 +14,7 @@ from chatops_dashboards.theme import LEVEL_COLOURS
 from chatops_dashboards.units import format_duration
 from chatops_protocol.alert_resources import Alert, Level
 
-_AXIS = {"overlaying": "y", "side": "right", "range": [0, 1], "fixedrange": True, "visible": False}
+OVERLAY = {"overlaying": "y", "side": "right", "range": [0, 1], "fixedrange": True, "visible": False}
 STRIP_HEIGHT = 0.035
 # Points along a strip, so that the pointer finds it wherever it is.
 _STEPS = 40
@@ -46,7 +46,7 @@ def spans_of_metrics(alerts: Iterable[Alert], metrics: Collection[str]) -> list[
 
 def add_bands(figure: dict[str, Any], spans: Sequence[Span], start: datetime, end: datetime, zone: tzinfo) -> None:
     """Shade the whole height while something fired."""
-    figure["layout"]["yaxis2"] = dict(_AXIS)
+    figure["layout"]["yaxis2"] = dict(OVERLAY)
     figure["data"][:0] = [_area(span, start, end, zone, 1.0, 0.22) for span in spans if _within(span, start, end)]
 
 
@@ -56,7 +56,7 @@ def add_strip(figure: dict[str, Any], spans: Sequence[Span], start: datetime, en
     shown = [span for span in spans if _within(span, start, end)]
     if not shown:
         return []
-    figure["layout"]["yaxis2"] = dict(_AXIS)
+    figure["layout"]["yaxis2"] = dict(OVERLAY)
     first = len(figure["data"])
     figure["data"] += [_area(span, start, end, zone, STRIP_HEIGHT, 0.9) for span in shown]
     return [first + index for index, span in enumerate(shown) if span.end is None]

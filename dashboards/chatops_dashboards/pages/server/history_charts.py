@@ -11,12 +11,15 @@ from chatops_client import ApiError, BackendUnreachableError
 from chatops_dashboards.components.attributes import dashed
 from chatops_dashboards.components.states import failure
 from chatops_dashboards.figures.bands import Span, add_strip, spans_of_metrics
+from chatops_dashboards.figures.command_marks import add_commands
 from chatops_dashboards.figures.frame import GRAPH_CONFIG
 from chatops_dashboards.figures.history_chart import HEIGHT, MOST_SERIES, choose, describe, history_figure, series_name
 from chatops_dashboards.pages.server.alert_marks import alerts_of
+from chatops_dashboards.pages.server.command_marks import commands_of
 from chatops_dashboards.pages.server.history_query import HistoryQuery
 from chatops_dashboards.session import Session
 from chatops_protocol.catalog import find_metric
+from chatops_protocol.command_resources import Command
 from chatops_protocol.resources import MetricSeries
 
 POINTS = 400
@@ -34,8 +37,10 @@ async def charts(
         except (ApiError, BackendUnreachableError) as error:
             return error
 
-    alerts, answers = await asyncio.gather(
-        alerts_of(session, server_id), asyncio.gather(*(fetch(metric) for metric in asked.metrics))
+    alerts, commands, answers = await asyncio.gather(
+        alerts_of(session, server_id),
+        commands_of(session, server_id, start),
+        asyncio.gather(*(fetch(metric) for metric in asked.metrics)),
     )
     names: dict[str, None] = {}
     panels = []
@@ -43,7 +48,7 @@ async def charts(
         if isinstance(answer, MetricSeries):
             names |= {series_name(series.labels): None for series in answer.series if series.labels}
             spans = spans_of_metrics(alerts, (metric,))
-            panels.append(panel(metric, answer, asked.series, start, end, zone, spans))
+            panels.append(panel(metric, answer, asked.series, start, end, zone, spans, commands))
         else:
             panels.append(html.Section(failure(answer, metric), className="panel"))
     return panels, sorted(names)
@@ -57,6 +62,7 @@ def panel(
     end: datetime,
     zone: tzinfo,
     spans: Sequence[Span] = (),
+    commands: Sequence[Command] = (),
 ) -> html.Section:
     found = find_metric(metric)
     description = found[1].description if found else ""
@@ -64,6 +70,7 @@ def panel(
     hidden = len(answer.series) - len(choose(answer, shown)) if not shown else 0
     figure = history_figure(answer, start, end, zone, shown)
     add_strip(figure, spans, start, end, zone)
+    add_commands(figure, commands, start, end, zone)
     return html.Section(
         [
             html.Div(

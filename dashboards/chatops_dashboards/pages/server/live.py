@@ -17,6 +17,7 @@ from chatops_dashboards.components.attributes import dashed
 from chatops_dashboards.components.core_strip import core_strip
 from chatops_dashboards.components.icons import icon
 from chatops_dashboards.figures.bands import add_strip, grow_strip, spans_of_metrics
+from chatops_dashboards.figures.command_marks import add_commands
 from chatops_dashboards.figures.frame import GRAPH_CONFIG
 from chatops_dashboards.figures.live_charts import (
     CHART_HEIGHT,
@@ -35,6 +36,7 @@ from chatops_dashboards.fleet_hub import FleetHub, fleet_hub
 from chatops_dashboards.live import LiveViews, Push, View
 from chatops_dashboards.moments import absolute, from_unix
 from chatops_dashboards.pages.server.alert_marks import alerts_of
+from chatops_dashboards.pages.server.command_marks import commands_of, newest_states, until_changed
 from chatops_dashboards.pages.server.live_words import live_note, now_texts, running_note
 from chatops_dashboards.pages.server.rows import host_of, rows_of
 from chatops_dashboards.pages.server.silence import with_silence
@@ -129,8 +131,14 @@ async def _stream_until_outdated(session: Session, server_id: int, fleet: FleetH
     busy = history.get("host.cpu_percent")
     interval = interval_of(busy.time if busy else ())
     previous = busy.time[-1].timestamp() if busy and busy.time else None
-    alerts = await alerts_of(session, server_id)
     now = datetime.now(UTC)
+    window_start = now - timedelta(seconds=WINDOW_S)
+    # Before they are read whole: what changes in between is seen as a change.
+    known = await newest_states(session, server_id)
+    alerts, commands = await asyncio.gather(
+        alerts_of(session, server_id), commands_of(session, server_id, window_start)
+    )
+    passing = False
     growing: dict[str, list[int]] = {}
     for chart in CHARTS:
         scale = scales[chart.name]
@@ -139,7 +147,8 @@ async def _stream_until_outdated(session: Session, server_id: int, fleet: FleetH
             top = total / scale.divisor
         figure = live_figure(chart, history, scale, top, zone, NO_READINGS)
         spans = spans_of_metrics(alerts, [line.metric for line in chart.lines])
-        growing[chart.name] = add_strip(figure, spans, now - timedelta(seconds=WINDOW_S), now, zone)
+        growing[chart.name] = add_strip(figure, spans, window_start, now, zone)
+        passing = add_commands(figure, commands, window_start, now, zone) or any(growing.values())
         push(f"live-chart-{chart.name}", figure=figure)
     if latest.time is not None:
         _push_numbers(latest.measurements, push)
@@ -156,13 +165,14 @@ async def _stream_until_outdated(session: Session, server_id: int, fleet: FleetH
 
     async with (
         alert_hub(session).subscribed() as hub,
+        until_changed(session, server_id, known) as ran,
         aclosing(with_silence(session.client.live_server(server_id, on_link), SILENCE_S)) as feed,
     ):
         marked, marks_end = hub.of_server(server_id), now + timedelta(seconds=MARKS_LAST_S)
         async for samples in feed:
             if "disconnected" in links and links[-1] == "connected":
                 return
-            if hub.of_server(server_id) != marked or (any(growing.values()) and datetime.now(UTC) > marks_end):
+            if hub.of_server(server_id) != marked or ran.done() or (passing and datetime.now(UTC) > marks_end):
                 return
             if samples is None:
                 if links[-1:] != ["disconnected"] and (state := status_of(fleet, server_id)) != told:
