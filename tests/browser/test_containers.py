@@ -120,6 +120,7 @@ def test_charts_and_details_of_the_chosen_one_and_their_address(
         )
     expect(page.locator("#container-chart-cpu-tier")).to_contain_text("Last hour")
     page.reload()
+    expect(row(page, "charted")).to_have_attribute("aria-selected", "true", timeout=PATIENCE_MS)
     expect(page.locator("#container-chart-cpu .js-plotly-plot .scatterlayer path.js-line").first).to_be_visible(
         timeout=PATIENCE_MS
     )

@@ -1,4 +1,4 @@
-"""The containers tab: words, rows, what is offered to whom, and its stream over a real agent without an engine."""
+"""The containers tab: words, rows, what is offered to whom, and its stream over a real agent and engine."""
 
 import asyncio
 from datetime import UTC, datetime, timedelta
@@ -32,6 +32,7 @@ from chatops_protocol.container_messages import (
 from chatops_protocol.container_resources import ContainerList
 from chatops_protocol.resources import MetricSeries, Series
 from tests.dashboards.conftest import Recorder
+from tests.engine import TestEngine
 from tests.hosts import Host
 from tests.stack import Backend
 
@@ -152,10 +153,10 @@ def test_why_there_is_no_table_is_said_in_the_hosts_words_and_a_dead_session_is_
         nothing_shown(ApiError(401, "log in"))
 
 
-def test_what_does_not_fit_and_what_is_empty_is_said(session: Session, push: Recorder) -> None:
+def test_what_does_not_fit_and_what_is_empty_is_said(push: Recorder) -> None:
     assert count_words(listed(entry(), entry(state="exited"), more=3)).startswith("2 containers, 1 of them running; 3")
     assert count_words(listed(entry())) == "1 container, 1 of them running"
-    draw(listed(), session, UTC, push, first=True)
+    draw(listed(), UTC, push)
     assert "No containers" in str(push.values("containers-state", "children")[-1])
 
 
@@ -247,3 +248,30 @@ async def test_the_stream_says_that_a_host_shows_nothing(
         assert "does not show its containers" in str(push.values("containers-state", "children")[0])
     finally:
         await asyncio.to_thread(host.stop)
+
+
+async def test_the_stream_lists_marks_the_chosen_one_and_says_since_when_all_is_old(
+    backend: Backend, session: Session, push: Recorder, engine: TestEngine, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    identifier = engine.run("streamed", "echo '<b>'; exec sleep 1000")
+    settings = {"CHATOPS_ALLOW_DOCKER": "read", "CHATOPS_DOCKER_SOCKET": str(engine.socket)}
+    host = await asyncio.to_thread(Host(backend, tmp_path_factory.mktemp("docker"), **settings).start)
+    view = containers.view_of(host.server_id, "streamed")
+    running = asyncio.create_task(containers.stream(session, view, UTC, push))
+    try:
+        async with asyncio.timeout(60):
+            while "<b>" not in str(push.values("container-log-feed", "data")):
+                await asyncio.sleep(0.02)
+            await asyncio.to_thread(host.stop)
+            while "What you see is of" not in str(push.values("containers-note", "children")):
+                await asyncio.sleep(0.02)
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+        await asyncio.to_thread(host.stop)
+        engine.remove(identifier)
+    rows: Any = push.values("containers-grid", "rowData")[0]
+    assert [(row["name"], row["word"]) for row in rows if row["id"] == identifier] == [("streamed", "Running")]
+    assert push.values("containers-grid", "selectedRows") == [{"ids": [identifier]}]
+    assert "CHATOPS_ALLOW_DOCKER=control" in str(push.values("containers-policy", "children"))
+    assert "container-act" not in str(push.values("container-head", "children"))

@@ -26,6 +26,7 @@ from chatops_dashboards.moments import absolute
 from chatops_dashboards.pages.server.chosen_container import Chosen
 from chatops_dashboards.pages.server.rows import as_of
 from chatops_dashboards.session import Session
+from chatops_protocol.container_messages import DockerPolicy
 from chatops_protocol.container_resources import ContainerList
 
 ASK_EVERY_S = 3.0
@@ -61,7 +62,8 @@ async def stream_tab(
 async def _table(session: Session, server_id: int, chosen: Chosen, zone: tzinfo, push: Push) -> None:
     """Ask, draw, wait. When the agent does not answer, what stands there says since when it is old."""
     newest: datetime | None = None
-    told: Any = None
+    told: str | None = None
+    policy: DockerPolicy | None = None
     drawn: Any = None
     while True:
         try:
@@ -77,9 +79,14 @@ async def _table(session: Session, server_id: int, chosen: Chosen, zone: tzinfo,
                 push("containers-state", children=nothing_shown(error))
                 push("containers-note", children=None)
         else:
-            draw(found, session, zone, push, first=newest is None)
-            newest = found.taken_at
+            draw(found, zone, push)
+            if found.policy != policy:
+                policy = found.policy
+                push("containers-policy", children=policy_notice(policy, may_act=session.may_act))
             chosen.take(found)
+            if newest is None and chosen.entry is not None:
+                push(GRID, selectedRows={"ids": [chosen.entry.id]})
+            newest = found.taken_at
             # Only when it is another: buttons that are drawn anew lose the finger that is on them.
             shown = (chosen.life, chosen.entry and chosen.entry.exit_code, found.policy)
             if chosen.name and shown != drawn:
@@ -89,12 +96,10 @@ async def _table(session: Session, server_id: int, chosen: Chosen, zone: tzinfo,
         await asyncio.sleep(ASK_EVERY_S)
 
 
-def draw(found: ContainerList, session: Session, zone: tzinfo, push: Push, *, first: bool) -> None:
-    """The table and what stands around it."""
+def draw(found: ContainerList, zone: tzinfo, push: Push) -> None:
+    """The table and how old it is; instead of an empty one what that means."""
     rows = [row_of(entry, zone) for entry in found.containers]
     push(GRID, rowData=rows)
-    if first:
-        push("containers-policy", children=policy_notice(found.policy, may_act=session.may_act))
     push(GRID, style=table_style(len(rows)))
     push("containers-table", style={} if rows else HIDDEN)
     push("containers-state", children=None if rows else no_containers())
