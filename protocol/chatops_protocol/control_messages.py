@@ -160,7 +160,7 @@ class ProcessEntry(Struct, frozen=True):
 class ProcessesListed(Struct, frozen=True, tag="processes_listed"):
     """Of more than fit into an answer, those with the most CPU time and memory; `total` counts all."""
 
-    taken_at: float
+    taken_at: Time
     total: int
     processes: list[ProcessEntry]
 

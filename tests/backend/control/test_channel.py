@@ -3,6 +3,7 @@
 import asyncio
 from typing import Any
 
+import msgspec
 import pytest
 
 from chatops_backend.control.channel import MAX_WAITING_PARTS, MOST_OF_ONE, MOST_QUESTIONS, AgentChannel
@@ -153,3 +154,9 @@ async def test_one_person_does_not_keep_an_agent_from_answering_others(channel, 
     for task in {*under_way, other}:
         task.cancel()
     await asyncio.wait({*under_way, other})
+
+
+@pytest.mark.parametrize("taken_at", [float("nan"), float("inf"), -1.0, 1e300])
+def test_an_answer_from_no_time_at_all_is_no_message(taken_at) -> None:
+    with pytest.raises(msgspec.ValidationError):
+        msgspec.msgpack.decode(msgspec.msgpack.encode(ProcessesListed(taken_at, 0, [])), type=ProcessesListed)
