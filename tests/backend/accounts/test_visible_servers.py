@@ -44,6 +44,7 @@ LISTS = {
     "GET /api/v1/alerts/thresholds",
     "GET /api/v1/alerts/silences",
     "GET /api/v1/commands",
+    "GET /api/v1/commands/policies",
 }
 # Kind 3: servers are named in the query or the body; each has a test of its own below.
 TESTED_BELOW = {
