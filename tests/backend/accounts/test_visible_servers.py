@@ -44,10 +44,11 @@ LISTS = {
     "GET /api/v1/alerts/thresholds",
     "GET /api/v1/alerts/silences",
     "GET /api/v1/commands",
-    "GET /api/v1/commands/policies",
 }
-# Kind 3: servers are named in the query or the body; each has a test of its own below.
+# Kind 3: servers are named in the query or the body, or known by their agents alone; each has a test of its own below,
+# the policies of connected agents in tests/backend/commands/test_policies.py.
 TESTED_BELOW = {
+    "GET /api/v1/commands/policies",
     "GET /api/v1/metrics/query",
     "POST /api/v1/commands",
     "POST /api/v1/alerts/thresholds",
