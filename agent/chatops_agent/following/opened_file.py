@@ -10,6 +10,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from chatops_agent.following import links
 from chatops_agent.following.lines import KEPT_BYTES
 
 BLOCK_BYTES = 65_536
@@ -34,12 +35,15 @@ class OpenedFile:
     """`offset` is where the first line begins that was not returned yet."""
 
     def __init__(self, path: Path, offset: int = 0) -> None:
-        """Raise OSError when it cannot be opened, or is no regular file: opening a FIFO would wait for its writer."""
+        """Raise OSError when it cannot be opened, may not be followed, or is no regular file: opening a FIFO would wait
+        for its writer."""
         self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
-        status = os.fstat(self._descriptor)
-        if not stat.S_ISREG(status.st_mode):
+        try:
+            status = os.fstat(self._descriptor)
+            _require_followable(path, status)
+        except OSError:
             os.close(self._descriptor)
-            raise OSError(f"{path} is not a regular file")
+            raise
         self.identity = (status.st_dev, status.st_ino)
         self._head = os.pread(self._descriptor, HEAD_BYTES, 0)
         self.go_on_at(offset)
@@ -138,3 +142,13 @@ class OpenedFile:
     def _keep(self, part: bytes) -> None:
         self._length += len(part)
         self._kept += part[: max(0, KEPT_BYTES - len(self._kept))]
+
+
+def _require_followable(path: Path, status: os.stat_result) -> None:
+    if not stat.S_ISREG(status.st_mode):
+        raise OSError(f"{path} is not a regular file")
+    if not links.are_trusted(path, status.st_uid):
+        raise PermissionError(f"{path} is or has a link of a user who owns neither the file nor this agent")
+    # Looked at after it was opened: a link that was put aside for the look led elsewhere.
+    if not os.path.samestat(status, path.stat()):
+        raise OSError(f"{path} was exchanged while it was opened")
