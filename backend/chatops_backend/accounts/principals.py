@@ -65,6 +65,10 @@ class Principals:
             self._remembered[session_id] = (now, principal)
         return principal
 
+    def sockets_of(self, user_id: int) -> int:
+        """How many of the person's sockets are watched here."""
+        return sum(principal.user_id == user_id for principal in self._watchers.values())
+
     def session_changed(self, session_id: UUID) -> None:
         self._forget(lambda principal: principal.session_id == session_id)
 

@@ -25,6 +25,8 @@ from chatops_protocol.live_messages import (
 )
 from chatops_protocol.resources import Role
 
+# Each costs the database up to two questions a second. A dashboard needs about three for each page that is open.
+MOST_SOCKETS = 200
 CLOSE_START_ANEW = 1012
 CLOSE_TRY_AGAIN_LATER = 1013
 
@@ -75,7 +77,13 @@ async def serve_while_session_lives(
     socket: Socket, accounts: AccountService, serve: Awaitable[None], minimum: Role = "viewer"
 ) -> None:
     """Run `serve` until it is done; cancel it and close the socket when the session of `socket.user` ends (4401), or
-    when they may see other servers than they did (1012)."""
+    when they may see other servers than they did (1012). One person has at most `MOST_SOCKETS` (1013)."""
+    if accounts.principals.sockets_of(socket.user.user_id) >= MOST_SOCKETS:
+        if asyncio.iscoroutine(serve):
+            serve.close()
+        raise WebSocketException(
+            detail=f"you have {MOST_SOCKETS} live connections open; close some", code=CLOSE_TRY_AGAIN_LATER
+        )
     serving = asyncio.ensure_future(serve)
     ended = asyncio.create_task(accounts.principals.wait_until_ended(socket.user, minimum))
     try:

@@ -11,6 +11,7 @@ import httpx
 import pytest
 import websockets
 
+from chatops_backend.accounts import sockets
 from chatops_backend.accounts.service import STATE_KEY
 
 pytestmark = pytest.mark.anyio
@@ -202,6 +203,20 @@ async def test_the_same_process_closes_the_sockets_at_once(port, new_person) -> 
     async with opened(port, person) as socket, httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}/api/v1") as client:
         await client.post("/auth/logout", json={"refresh_token": person.refresh_token})
         assert await close_code(socket, 0.5) == 4401
+
+
+async def test_one_person_cannot_open_sockets_without_end(port, viewer, operator, monkeypatch) -> None:
+    monkeypatch.setattr(sockets, "MOST_SOCKETS", 3)
+    async with contextlib.AsyncExitStack() as held:
+        for _ in range(3):
+            await held.enter_async_context(opened(port, viewer))
+        async with websockets.connect(address(port, "echo")) as surplus:
+            await surplus.send(json.dumps({"type": "auth", "access_token": viewer.access_token}))
+            assert await close_code(surplus) == 1013
+        async with opened(port, operator):
+            pass  # everybody has their own
+    async with opened(port, viewer):
+        pass
 
 
 async def test_a_socket_outlives_its_access_token(
