@@ -43,13 +43,16 @@ def write_process(
 
 
 def test_the_table_agrees_with_psutil_about_this_machine() -> None:
-    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(30)"])
+    program = "import time; print('runs', flush=True); time.sleep(30)"
+    child = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)
+    assert child.stdout is not None
     try:
+        assert child.stdout.readline() == "runs\n"
         ours = {reading.pid: reading for reading in ProcessTable().read()}
         theirs = {reading.pid: reading for reading in read_with_psutil()}
     finally:
         child.kill()
-        child.wait()
+        child.communicate()
     assert ours[child.pid].user == theirs[child.pid].user
     for pid in (os.getpid(), os.getppid()):
         assert (ours[pid].user, ours[pid].threads) == (theirs[pid].user, theirs[pid].threads)

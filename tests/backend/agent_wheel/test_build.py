@@ -34,7 +34,7 @@ def test_it_needs_only_the_base_dependencies() -> None:
     needed = {
         line.removeprefix("Requires-Dist: ") for line in metadata.splitlines() if line.startswith("Requires-Dist")
     }
-    assert {line.partition(">")[0] for line in needed} == {"click", "msgspec", "psutil", "websockets"}
+    assert {line.partition(">")[0] for line in needed} == {"click", "cryptography", "msgspec", "psutil", "websockets"}
 
 
 def test_the_same_files_give_the_same_bytes() -> None:
