@@ -1,5 +1,6 @@
 """The dashboard as a person meets it, in Chromium over the real backend."""
 
+import re
 import time
 
 import pytest
@@ -20,7 +21,7 @@ def test_log_in_fleet_and_a_live_point_that_arrives_by_itself(watched: Watched, 
     log_in(page, stack.url)
     card = page.get_by_role("article").filter(has_text="web-01")
     expect(card).to_contain_text("Online")
-    expect(page.locator("#fleet-summary")).to_contain_text("1 online")
+    expect(page.locator("#fleet-summary")).to_contain_text(re.compile(r"[1-9]\d*\s*online"))  # other tests add hosts
     before = card.inner_text()
     until(lambda: card.inner_text() != before, "the card moves")
     keep(page, "fleet")
