@@ -114,6 +114,7 @@ class ContainerCollector:
         return _rows(done.result()[0])
 
     def _read(self, after_s: float = 0.0) -> tuple[list[Sample], float]:
+        # In its own thread, until just before the next collection. The agent does not wait for it when it stops.
         time.sleep(max(0.0, after_s))
         began = time.monotonic()
         samples = self._sampler.read()

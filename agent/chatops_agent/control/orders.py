@@ -17,8 +17,9 @@ from chatops_agent.control import ledger as ledger_file
 from chatops_agent.control.ledger import Ledger
 from chatops_agent.control.output import Output
 from chatops_agent.control.policy import Policy
-from chatops_agent.control.program import Ending, Stop, end_leftovers, run_program
+from chatops_agent.control.program import Ending, Stop, run_program
 from chatops_agent.control.refusal import RefusedError
+from chatops_agent.control.remnants import end_leftovers
 from chatops_agent.control.signals import signal_process
 from chatops_agent.control.trust import Trust
 from chatops_agent.worker import Worker

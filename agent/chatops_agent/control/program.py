@@ -1,9 +1,8 @@
 """Runs one program to its end: in a session of its own, its output read as it comes, and nothing of it left behind.
 
 Called by `orders.py`. It decides nothing about whether a program may run. Whatever ends the program, what it has
-started ends with it: its process group, and what left that, since every descendant carries the order's nonce in its
-environment. Only what leaves the group and hides the mark is not found. To leave something running, a program has to
-ask the host's service manager.
+started ends with it, as far as `remnants.py` finds it. To leave something running, a program has to ask the host's
+service manager.
 """
 
 import asyncio
@@ -12,16 +11,15 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 from chatops_agent.control.output import Output
+from chatops_agent.control.remnants import MARK, is_of_group, left_of, send_signal, signal_group
 from chatops_protocol.control_messages import EndState, Stream
 
 GRACE_S = 5.0
-MARK = "CHATOPS_ORDER"
 READ_BYTES = 65_536
 # Beyond its first MiB a program's output is read at 32 MiB/s at most: reading faster would take this host's CPU for
 # bytes that nobody will see.
@@ -106,14 +104,6 @@ async def run_program(
     return Ending(state, code, detail)
 
 
-def end_leftovers(nonce: str) -> int:
-    """Kill what an agent that died left running for an order. Return how many."""
-    pids = _marked(nonce)
-    for pid in pids:
-        _signal(pid, signal.SIGKILL)
-    return len(pids)
-
-
 def _start(program: Program, nonce: str) -> subprocess.Popen[bytes]:
     return subprocess.Popen(  # noqa: S603 - the policy of this host has allowed it
         program.argv,
@@ -158,15 +148,15 @@ async def _end_all(
     termed: set[int] = set()
     told_group = not ended.done()
     if told_group:
-        _signal_group(process.pid, signal.SIGTERM)
+        signal_group(process.pid, signal.SIGTERM)
     while True:
-        left = set(await loop.run_in_executor(threads, _left_of, process.pid, nonce))
+        left = set(await loop.run_in_executor(threads, left_of, process.pid, nonce))
         if ended.done() and not left:
             return 0
         for pid in left - termed:
             # Once each: some programs take a second TERM for impatience.
-            if not (told_group and _is_of_group(pid, process.pid)):
-                _signal(pid, signal.SIGTERM)
+            if not (told_group and is_of_group(pid, process.pid)):
+                send_signal(pid, signal.SIGTERM)
         termed |= left
         told_group = False
         if time.monotonic() - began >= stop.grace_s:
@@ -176,12 +166,12 @@ async def _end_all(
     deadline, pause = time.monotonic() + KILLED_WITHIN_S, LOOK_FIRST_S
     while True:
         if not ended.done():
-            _signal_group(process.pid, signal.SIGKILL)
-        left = set(await loop.run_in_executor(threads, _left_of, process.pid, nonce))
+            signal_group(process.pid, signal.SIGKILL)
+        left = set(await loop.run_in_executor(threads, left_of, process.pid, nonce))
         if ended.done() and not left:
             return 0
         for pid in left:
-            _signal(pid, signal.SIGKILL)
+            send_signal(pid, signal.SIGKILL)
         if time.monotonic() >= deadline:
             return len(left) or 1
         await asyncio.sleep(pause)
@@ -239,71 +229,6 @@ class _Reader:
     def _go_on(self) -> None:
         self._resume = None
         self._loop.add_reader(self._pipe.fileno(), self._read)
-
-
-def _left_of(group: int, nonce: str) -> list[int]:
-    """Processes that carry the mark, or are of the group still."""
-    if not Path("/proc/self/environ").exists():
-        return _of_group(group)
-    # A program may have been started with another environment, and without the mark.
-    return [*_marked(nonce), *(_living_of_group(group) if _of_group(group) else ())]
-
-
-def _marked(nonce: str) -> list[int]:
-    wanted = f"{MARK}={nonce}".encode()
-    return [pid for pid, environment in _each("environ") if wanted in environment.split(b"\0")]
-
-
-def _living_of_group(group: int) -> list[int]:
-    """Without those that ended and wait for somebody to ask how: nothing ends them."""
-    found = []
-    for pid, stat in _each("stat"):
-        state, _, of_group = stat[stat.rindex(b")") + 2 :].split(b" ", 3)[:3]
-        if int(of_group) == group and state not in (b"Z", b"X"):
-            found.append(pid)
-    return found
-
-
-def _each(name: str) -> Iterator[tuple[int, bytes]]:
-    """This file of /proc of every process that lets it be read."""
-    for entry in os.listdir("/proc") if Path("/proc/self").exists() else ():  # noqa: PTH208 - thousands of Paths cost more
-        if entry.isdigit():
-            try:
-                with open(f"/proc/{entry}/{name}", "rb") as file:  # noqa: PTH123
-                    content = file.read()
-            except OSError:
-                continue  # it ended, or is another user's
-            if content:
-                yield int(entry), content
-
-
-def _of_group(group: int) -> list[int]:
-    try:
-        os.killpg(group, 0)
-    except OSError:
-        return []
-    return [-group]
-
-
-def _signal(pid: int, number: signal.Signals) -> None:
-    try:
-        os.kill(pid, number)
-    except OSError:
-        pass  # it ended, or is another user's
-
-
-def _is_of_group(pid: int, group: int) -> bool:
-    try:
-        return os.getpgid(pid) == group
-    except OSError:
-        return False
-
-
-def _signal_group(group: int, number: signal.Signals) -> None:
-    try:
-        os.killpg(group, number)
-    except OSError:
-        pass
 
 
 def _signal_name(number: int) -> str:

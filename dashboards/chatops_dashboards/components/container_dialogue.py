@@ -86,12 +86,12 @@ def dialogue_words(verb: ContainerVerb, name: str, container_id: str, server_nam
     ]
 
 
-def outcome(verb: str, name: str, server_name: str, result: CommandResult) -> html.Div:
+def outcome(verb: ContainerVerb, name: str, server_name: str, result: CommandResult) -> html.Div:
     """What came of it, in the host's own words where it gave any."""
     if result.state == "ok":
         return notice([html.B("Done: "), f"{result.detail or f'{verb} {name}'}, on {server_name}."])
     if result.finished_at is None:
-        still = f"{VERB_WORDS[verb]} {name}: it is not done yet; the table shows when it is."  # type: ignore[index]
+        still = f"{VERB_WORDS[verb]} {name}: it is not done yet; the table shows when it is."
         return notice(still, "warning")
     why = result.detail or STATE_WORDS[result.state]
     return notice([html.B(f"Not done: {verb} {name} on {server_name}. "), why], "critical")
