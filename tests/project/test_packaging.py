@@ -33,7 +33,7 @@ def tracked_files() -> list[Path]:
     return [ROOT / name for name in listed.split("\0") if name and (ROOT / name).is_file()]
 
 
-@pytest.mark.parametrize("lock", ["runtime", "dev"])
+@pytest.mark.parametrize("lock", ["runtime", "dev", "notebooks"])
 def test_every_locked_package_has_hashes(lock: str) -> None:
     text = (ROOT / f"locks/{lock}.txt").read_text().replace("\\\n", " ")
     lines = [line for line in text.splitlines() if line.strip()]
@@ -46,10 +46,15 @@ def test_what_runs_is_locked_alike_for_running_and_for_testing() -> None:
         return set(re.findall(r"^[a-z0-9._-]+==\S+", (ROOT / f"locks/{lock}.txt").read_text(), re.MULTILINE))
 
     assert pins("runtime") <= pins("dev")
+    assert pins("runtime") <= pins("notebooks")
 
 
 def test_every_dependency_is_locked() -> None:
-    locked = set(re.findall(r"^([a-z0-9._-]+)==", (ROOT / "locks/dev.txt").read_text(), re.MULTILINE))
+    locked = {
+        name
+        for lock in ("dev", "notebooks")
+        for name in re.findall(r"^([a-z0-9._-]+)==", (ROOT / f"locks/{lock}.txt").read_text(), re.MULTILINE)
+    }
     project, groups = PROJECT["project"], PROJECT["dependency-groups"]
     sources = (project["dependencies"], *project["optional-dependencies"].values(), *groups.values())
     wanted = [item for source in sources for item in source if isinstance(item, str)]
