@@ -1,4 +1,7 @@
 # `make up` needs Python 3.11 or newer with venv and nothing else; everything is installed into .venv.
+# How many processes run the tests; each has its database, its backend and its browser.
+WORKERS ?= 2
+
 .PHONY: help up test lint bench lock venv clean
 
 help: ## show these targets
@@ -7,8 +10,8 @@ help: ## show these targets
 up: .venv/installed-runtime ## run everything: database, backend, dashboard, an agent for this host (Ctrl-C stops it)
 	@exec .venv/bin/chatops up
 
-test: .venv/installed-dev ## run the tests, as CI does (more: make test PYTEST="-k spool -x")
-	@exec .venv/bin/pytest $(PYTEST)
+test: .venv/installed-dev ## run the tests, as CI does (more: make test PYTEST="-k spool -x" WORKERS=0)
+	@exec .venv/bin/pytest --numprocesses=$(WORKERS) --dist=loadfile $(PYTEST)
 
 lint: .venv/installed-dev ## ruff, mypy and the import rules
 	.venv/bin/ruff check .

@@ -4,6 +4,8 @@
 migrated database of its own to what has to start from nothing, kills processes or changes the schema.
 """
 
+import contextlib
+import itertools
 import os
 import secrets
 import shutil
@@ -33,11 +35,17 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
+# Below the ports that the kernel gives to outgoing connections, in a block of this process: two workers never meet.
+_ports = itertools.cycle(range(10_000 + os.getpid() % 200 * 100, 10_100 + os.getpid() % 200 * 100))
+
+
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A port on which nothing listens, for a program that is started next."""
+    for port in itertools.islice(_ports, 100):
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise AssertionError("no port is free in this process's block")
 
 
 def _has_ipv6() -> bool:

@@ -1,5 +1,6 @@
 """The running product for Chromium: backend and dashboard as processes, a host that reports every second."""
 
+import contextlib
 import threading
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -8,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
+from chatops_backend.settings import Settings
 from tests.chromium import chromium_path
 from tests.conftest import NewSettings
 from tests.reporting import Reporter, readings
@@ -26,6 +28,8 @@ ARGUMENTS = [
 ]
 SCREENSHOTS = Path(__file__).parents[2] / "screenshots"
 ZONE = "Europe/Berlin"
+PATIENCE_MS = 20_000
+expect.set_options(timeout=PATIENCE_MS)
 
 
 class Host(threading.Thread):
@@ -64,20 +68,30 @@ class Stack:
     host: Host
 
 
+@contextlib.contextmanager
+def running_dashboard(settings: Settings, backend: Backend) -> Iterator[str]:
+    """`chatops dashboard` of a backend; yields its address."""
+    env = environment(settings) | {"CHATOPS_API_URL": backend.url}
+    dashboard = Program(["dashboard"], env, settings.data_dir / "dashboard.log")
+    try:
+        url = f"http://127.0.0.1:{settings.dashboard_port}"
+        dashboard.wait_until_answers(f"{url}/ready")
+        yield url
+        assert dashboard.stop() == 0
+        assert "Traceback" not in dashboard.log.read_text()
+    finally:
+        if dashboard.process.poll() is None:
+            dashboard.kill()
+
+
 @pytest.fixture(scope="session")
 async def stack(new_settings: NewSettings) -> AsyncIterator[Stack]:
     settings = replace(await new_settings(), allow_private_targets=True)
-    with running_backend(settings) as backend:
-        env = environment(settings) | {"CHATOPS_API_URL": backend.url}
-        dashboard = Program(["dashboard"], env, settings.data_dir / "dashboard.log")
-        url = f"http://127.0.0.1:{settings.dashboard_port}"
-        dashboard.wait_until_answers(f"{url}/ready")
+    with running_backend(settings) as backend, running_dashboard(settings, backend) as url:
         host = Host(backend, "web-01")
         host.start()
         yield Stack(url, backend, host)
         host.stop()
-        assert dashboard.stop() == 0
-        assert "Traceback" not in dashboard.log.read_text()
 
 
 @pytest.fixture(scope="module")
@@ -102,7 +116,7 @@ class Watched:
         context = self._browser.new_context(
             **{"timezone_id": ZONE, "viewport": {"width": 1440, "height": 900}} | options
         )
-        context.set_default_timeout(20_000)
+        context.set_default_timeout(PATIENCE_MS)
         context.on("page", self._watch)
         self.contexts.append(context)
         return context

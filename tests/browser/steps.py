@@ -10,9 +10,9 @@ from playwright.sync_api import Page, expect
 from tests.conftest import ADMIN_PASSWORD
 
 
-def log_in(page: Page, url: str, path: str = "/") -> None:
+def log_in(page: Page, url: str, path: str = "/", username: str = "admin") -> None:
     page.goto(url + path)
-    page.fill("#username", "admin")
+    page.fill("#username", username)
     page.fill("#password", ADMIN_PASSWORD)
     page.click("button[type=submit]")
     page.wait_for_selector("#page h1")
@@ -31,7 +31,7 @@ def open_tab(page: Page, name: str) -> None:
     expect(page.get_by_role("tab", name=name)).to_have_attribute("aria-selected", "true")
 
 
-def until(condition: Callable[[], bool], what: str, seconds: float = 20.0) -> None:
+def until(condition: Callable[[], bool], what: str, seconds: float = 40.0) -> None:
     """Poll until it holds; name what did not happen otherwise."""
     deadline = time.monotonic() + seconds
     while not condition():

@@ -102,9 +102,8 @@ def test_hostile_output_stays_text(watched: Watched, stack: Stack, agent: Host) 
     run(page, f"printf '{HOSTILE}\\n'")
     until(lambda: "txt.exe" in output(page), "the output")
     expect(page.locator("#run-head")).to_contain_text("Done")
-    assert output(page).startswith(
-        "<script>alert(1)</script><img src=x onerror=alert(2)><svg onload=alert(3)>link &lt;b&gt;"
-    )
+    begins = "<script>alert(1)</script><img src=x onerror=alert(2)><svg onload=alert(3)>link &lt;b&gt;"
+    until(lambda: output(page).startswith(begins), "the output as text")
     assert page.locator("#run-output").locator("script, img, svg, a, b").count() == 0
     assert "\u202e" not in output(page)
     # The list of runs holds the same as the command's own text.
@@ -116,7 +115,8 @@ def test_a_megabyte_is_shown_with_what_was_left_out(watched: Watched, stack: Sta
     page = console(watched, stack, agent)
     run(page, "yes | head -c 3000000; echo end")
     expect(page.locator("#run-head")).to_contain_text("Done", timeout=40_000)
-    assert output(page).endswith("end\n")
+    # The last pieces are drawn after the state.
+    until(lambda: output(page).endswith("end\n"), "the end of the output", 40)
     expect(page.locator("#run-foot")).to_contain_text("3\u202f000\u202f004 bytes")
     expect(page.locator("#run-output .out-note").first).to_contain_text("left out")
 

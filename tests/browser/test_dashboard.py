@@ -159,7 +159,7 @@ def test_a_closed_tab_ends_its_stream_while_another_stays_open(watched: Watched,
     second = context.new_page()
     second.goto(f"{stack.url}/servers/{stack.host.server_id}")
     second.wait_for_selector("#live-read-at")
-    assert live_sockets(stack.backend.url, "metrics") == 1
+    until(lambda: live_sockets(stack.backend.url, "metrics") == 1, "one stream for both tabs")
     second.close()
     until(lambda: live_sockets(stack.backend.url, "metrics") == 0, "the stream of the closed tab ends", 60)
 
