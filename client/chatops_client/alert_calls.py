@@ -32,8 +32,17 @@ def alerts(
     level: Level | None,
     server_id: int | None,
     threshold_id: int | None,
+    start: datetime | None,
+    end: datetime | None,
 ) -> Call[Page[Alert]]:
-    parameters = {"state": list(states), "level": level, "server_id": server_id, "threshold_id": threshold_id}
+    parameters = {
+        "state": list(states),
+        "level": level,
+        "server_id": server_id,
+        "threshold_id": threshold_id,
+        "start": start,
+        "end": end,
+    }
     return Call("GET", "/alerts", Page[Alert], query_params(parameters))
 
 

@@ -54,10 +54,13 @@ class Alerts:
         level: Level | None = None,
         server_id: int | None = None,
         threshold_id: int | None = None,
+        start: datetime | None = None,
+        end: datetime | None = None,
         limit: int = 200,
     ) -> list[Alert]:
-        """The newest alerts that match, at most `limit`."""
-        call = alert_calls.alerts(states, level, server_id, threshold_id)
+        """The newest alerts that match, at most `limit`. `start` and `end`: those that fired in between, if only for a
+        part of it."""
+        call = alert_calls.alerts(states, level, server_id, threshold_id, start, end)
         return (self._client.request(call.page(None, limit))).items
 
     def page(
@@ -67,11 +70,13 @@ class Alerts:
         level: Level | None = None,
         server_id: int | None = None,
         threshold_id: int | None = None,
+        start: datetime | None = None,
+        end: datetime | None = None,
         cursor: str | None = None,
         limit: int = 100,
     ) -> Page[Alert]:
-        """One page of those that match, newest first."""
-        call = alert_calls.alerts(states, level, server_id, threshold_id)
+        """One page of those that match, newest first; `start` and `end` as for `list`."""
+        call = alert_calls.alerts(states, level, server_id, threshold_id, start, end)
         return self._client.request(call.page(cursor, limit))
 
     def get(self, alert_id: int) -> AlertDetail:
@@ -151,10 +156,13 @@ class AsyncAlerts:
         level: Level | None = None,
         server_id: int | None = None,
         threshold_id: int | None = None,
+        start: datetime | None = None,
+        end: datetime | None = None,
         limit: int = 200,
     ) -> list[Alert]:
-        """The newest alerts that match, at most `limit`."""
-        call = alert_calls.alerts(states, level, server_id, threshold_id)
+        """The newest alerts that match, at most `limit`. `start` and `end`: those that fired in between, if only for a
+        part of it."""
+        call = alert_calls.alerts(states, level, server_id, threshold_id, start, end)
         return (await self._client.request(call.page(None, limit))).items
 
     async def page(
@@ -164,11 +172,13 @@ class AsyncAlerts:
         level: Level | None = None,
         server_id: int | None = None,
         threshold_id: int | None = None,
+        start: datetime | None = None,
+        end: datetime | None = None,
         cursor: str | None = None,
         limit: int = 100,
     ) -> Page[Alert]:
-        """One page of those that match, newest first."""
-        call = alert_calls.alerts(states, level, server_id, threshold_id)
+        """One page of those that match, newest first; `start` and `end` as for `list`."""
+        call = alert_calls.alerts(states, level, server_id, threshold_id, start, end)
         return await self._client.request(call.page(cursor, limit))
 
     async def get(self, alert_id: int) -> AlertDetail:

@@ -1,6 +1,7 @@
 """Every call under ``/commands`` and ``/processes``, one function each: arguments in, `Call` out."""
 
 from collections.abc import Sequence
+from datetime import datetime
 
 from chatops_client.wire import Call, query_params, segment
 from chatops_protocol.command_resources import (
@@ -34,6 +35,8 @@ def commands(
     kind: CommandKind | None,
     username: str | None,
     search: str | None,
+    start: datetime | None = None,
+    end: datetime | None = None,
 ) -> Call[Page[Command]]:
     parameters = {
         "server_id": server_id,
@@ -42,6 +45,8 @@ def commands(
         "kind": kind,
         "username": username,
         "search": search,
+        "start": start,
+        "end": end,
     }
     return Call("GET", "/commands", Page[Command], query_params(parameters))
 

@@ -2,6 +2,7 @@
 (`AsyncCommands`). What is run is decided by the host; see docs/commands.md."""
 
 from collections.abc import Sequence
+from datetime import datetime
 
 from chatops_client import command_calls
 from chatops_client.alerts import AsyncSender, Sender
@@ -39,11 +40,13 @@ class Commands:
         kind: CommandKind | None = None,
         username: str | None = None,
         search: str | None = None,
+        start: datetime | None = None,
+        end: datetime | None = None,
         cursor: str | None = None,
         limit: int = 100,
     ) -> Page[Command]:
-        """Newest first, without output."""
-        call = command_calls.commands(server_id, group_id, states, kind, username, search)
+        """Newest first, without output. `start` and `end`: those that waited or ran in between, if only for a part."""
+        call = command_calls.commands(server_id, group_id, states, kind, username, search, start, end)
         return self._client.request(call.page(cursor, limit))
 
     def group(self, group_id: int) -> list[Command]:
@@ -92,11 +95,13 @@ class AsyncCommands:
         kind: CommandKind | None = None,
         username: str | None = None,
         search: str | None = None,
+        start: datetime | None = None,
+        end: datetime | None = None,
         cursor: str | None = None,
         limit: int = 100,
     ) -> Page[Command]:
-        """Newest first, without output."""
-        call = command_calls.commands(server_id, group_id, states, kind, username, search)
+        """Newest first, without output. `start` and `end`: those that waited or ran in between, if only for a part."""
+        call = command_calls.commands(server_id, group_id, states, kind, username, search, start, end)
         return await self._client.request(call.page(cursor, limit))
 
     async def group(self, group_id: int) -> list[Command]:

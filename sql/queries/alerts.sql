@@ -78,7 +78,8 @@ SELECT extract(epoch FROM max(time) + INTERVAL '1 hour')::float8
  WHERE server_id = :server_id AND time <= to_timestamp(:before::float8) - INTERVAL '1 hour';
 
 -- name: list_alerts
--- Alerts before the id :before (NULL: from the newest), at most :count, newest first; other filters: NULL for any.
+-- Alerts before the id :before (NULL: from the newest), at most :count, newest first; other filters: NULL for any. Those
+-- between :start and :end fired (or were pending, if they have not) before the one and were not over before the other.
 SELECT alert.id, alert.threshold_id, rule.definition::text AS definition, rule.deleted_at IS NOT NULL AS rule_deleted,
        alert.server_id, server.name AS server_name, alert.labels::text AS labels, alert.state, alert.level, alert.value,
        alert.bound::text AS bound, alert.window_s, alert.pending_at, alert.started_at, alert.learned_at, alert.acknowledged_at, alert.acknowledged_by,
@@ -93,6 +94,8 @@ SELECT alert.id, alert.threshold_id, rule.definition::text AS definition, rule.d
    AND (:threshold_id::bigint IS NULL OR alert.threshold_id = :threshold_id)
    AND (:alert_id::bigint IS NULL OR alert.id = :alert_id)
    AND (:visible::integer[] IS NULL OR alert.server_id = ANY(:visible))
+   AND (:end::timestamptz IS NULL OR coalesce(alert.started_at, alert.pending_at) < :end)
+   AND (:start::timestamptz IS NULL OR alert.resolved_at IS NULL OR alert.resolved_at >= :start)
  ORDER BY alert.id DESC
  LIMIT :count;
 

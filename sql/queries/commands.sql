@@ -16,7 +16,8 @@ VALUES (:id, :group_id, :server_id, :kind, :action, :title, :act, :timeout_s, :u
         :audit_id, :nonce, :envelope, :signature, :expires_at, :wait_s, CASE WHEN :released THEN now() END);
 
 -- name: list_commands
--- Commands before the id :before, newest first, at most :count; the other filters: NULL for any.
+-- Commands before the id :before, newest first, at most :count; the other filters: NULL for any. Those between :start
+-- and :end were given before the one and were not over before the other.
 SELECT c.id, c.group_id, c.server_id, s.name AS server_name, c.kind, c.title, c.act, c.timeout_s, c.username, c.state,
        c.detail, c.exit_code, c.duration_s, c.stdout_bytes, c.stderr_bytes, c.created_at, c.expires_at, c.sent_at,
        c.started_at, c.finished_at
@@ -31,6 +32,8 @@ SELECT c.id, c.group_id, c.server_id, s.name AS server_name, c.kind, c.title, c.
    AND (:kind::text IS NULL OR c.kind = :kind)
    AND (:username::text IS NULL OR lower(c.username) = lower(:username))
    AND (:search::text IS NULL OR strpos(lower(c.title), lower(:search)) > 0)
+   AND (:end::timestamptz IS NULL OR c.created_at < :end)
+   AND (:start::timestamptz IS NULL OR c.finished_at IS NULL OR c.finished_at >= :start)
  ORDER BY c.id DESC
  LIMIT :count;
 

@@ -17,7 +17,9 @@ from chatops_backend.problems import ProblemError, not_found
 from chatops_protocol.alert_resources import AlertState, Bound, Threshold
 
 # `list_alerts` without a filter.
-ANY: dict[str, object] = dict.fromkeys(("before", "states", "level", "server_id", "threshold_id", "visible"))
+ANY: dict[str, object] = dict.fromkeys(
+    ("before", "states", "level", "server_id", "threshold_id", "visible", "start", "end")
+)
 _WORDS: dict[AlertState, str] = {
     "pending": "has not fired yet",
     "firing": "fires",

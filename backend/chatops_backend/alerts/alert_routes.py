@@ -17,6 +17,7 @@ from chatops_backend.database.interface import Database
 from chatops_backend.database.queries import load_queries
 from chatops_backend.paging import DEFAULT_LIMIT, Cursor, Id, IdFilter, Limit, page, read_cursor
 from chatops_backend.problems import not_found
+from chatops_backend.time_range import End, Start, read_overlap
 from chatops_protocol.alert_resources import (
     AcknowledgeRequest,
     Alert,
@@ -50,10 +51,13 @@ async def list_alerts(
     level: FromQuery[Level | None] = None,
     server_id: IdFilter = None,
     threshold_id: IdFilter = None,
+    start: Start = None,
+    end: End = None,
     limit: Limit = DEFAULT_LIMIT,
     cursor: Cursor = None,
 ) -> Page[Alert]:
-    """Newest first."""
+    """Newest first. `start` and `end`: those that fired in between, if only for a part of it."""
+    asked = read_overlap(start, end)
     before = read_cursor(cursor, _AlertKey)
     rows = load_queries("alerts").list_alerts(
         database,
@@ -63,6 +67,8 @@ async def list_alerts(
         server_id=server_id,
         threshold_id=threshold_id,
         alert_id=None,
+        start=asked.start,
+        end=asked.end,
         visible=visible.listed,
         count=limit + 1,
     )

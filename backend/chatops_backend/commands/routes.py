@@ -24,6 +24,7 @@ from chatops_backend.database.interface import Database, Executor
 from chatops_backend.database.queries import load_queries
 from chatops_backend.paging import DEFAULT_LIMIT, Cursor, Id, IdFilter, Limit, page, read_cursor
 from chatops_backend.problems import ProblemError, not_found
+from chatops_backend.time_range import End, Start, read_overlap
 from chatops_protocol.command_resources import (
     ENDED,
     Command,
@@ -121,10 +122,13 @@ async def list_commands(
     group_id: IdFilter = None,
     username: UsernameFilter = None,
     search: SearchFilter = None,
+    start: Start = None,
+    end: End = None,
     limit: Limit = DEFAULT_LIMIT,
     cursor: Cursor = None,
 ) -> Page[Command]:
-    """Newest first, without output."""
+    """Newest first, without output. `start` and `end`: those that waited or ran in between, or for a part of it."""
+    asked = read_overlap(start, end)
     before = read_cursor(cursor, _CommandKey)
     rows = load_queries("commands").list_commands(
         database,
@@ -136,6 +140,8 @@ async def list_commands(
         kind=kind,
         username=username,
         search=search,
+        start=asked.start,
+        end=asked.end,
         visible=visible.listed,
         count=limit + 1,
     )

@@ -15,7 +15,7 @@ from chatops_protocol.control_messages import Act, RunCommand
 
 # `list_commands` without a filter.
 ANY: dict[str, Any] = dict.fromkeys(
-    ("before", "command_id", "server_id", "group_id", "states", "kind", "username", "search", "visible")
+    ("before", "command_id", "server_id", "group_id", "states", "kind", "username", "search", "visible", "start", "end")
 )
 # More pieces than two times half a MiB come to, unless they are tiny.
 MOST_PIECES = 100_000

@@ -43,6 +43,8 @@ class AlertsBoard(Board[Alert]):
             threshold_id=None,
             alert_id=alert_id,
             visible=None,
+            start=None,
+            end=None,
             count=count,
         )
         return [alert_from(row) async for row in rows]

@@ -2,7 +2,7 @@
 
 import asyncio
 import secrets
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -135,7 +135,40 @@ async def test_alerts_are_listed_newest_first_by_pages_and_filters(scene, viewer
     assert rest["next_cursor"] is None
 
 
-@pytest.mark.parametrize("query", ["state=open", "level=high", "limit=0", "cursor=x", "server_id=x", "threshold_id=-1"])
+async def test_a_range_holds_what_fired_within_it_if_only_for_a_part(scene, viewer) -> None:
+    async def fired(began: int | None, over: int | None, pending: int = 0) -> int:
+        alert_id = await scene.alert("resolved")
+        moments = [None if at is None else STARTED + timedelta(minutes=at) for at in (pending, began, over)]
+        await scene.database.execute(
+            "UPDATE chatops.alerts SET pending_at = $2, started_at = $3, resolved_at = $4 WHERE id = $1",
+            alert_id, *moments,
+        )  # fmt: skip
+        return alert_id
+
+    before, into, within = await fired(0, 9), await fired(0, 10), await fired(12, 15)
+    out_of, pending, after = await fired(19, None, -5), await fired(None, None, 11), await fired(20, 21, 11)
+
+    async def found(start: int | None, end: int | None) -> list[int]:
+        params = {"server_id": scene.server_id} | {
+            name: (STARTED + timedelta(minutes=at)).isoformat()
+            for name, at in (("start", start), ("end", end))
+            if at is not None
+        }
+        return [alert["id"] for alert in (await viewer.api.get("/alerts", params=params)).json()["items"]][::-1]
+
+    assert await found(10, 20) == [into, within, out_of, pending]
+    assert await found(10, None) == [into, within, out_of, pending, after]
+    assert await found(None, 10) == [before, into]
+    assert await found(-20, -10) == []
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        *("state=open", "level=high", "limit=0", "cursor=x", "server_id=x", "threshold_id=-1"),
+        *("start=yesterday", "start=2026-11-24T10:00:00Z&end=2026-11-24T10:00:00Z"),
+    ],
+)
 async def test_a_filter_that_cannot_be_is_refused(viewer, query) -> None:
     assert (await viewer.api.get(f"/alerts?{query}")).status_code == 400
 

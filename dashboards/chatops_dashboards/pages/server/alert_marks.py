@@ -1,6 +1,7 @@
 """The alerts that mark a server's charts. Charts work without them."""
 
 import logging
+from datetime import datetime
 
 from chatops_client import ApiError, BackendUnreachableError
 from chatops_dashboards.session import Session
@@ -10,11 +11,11 @@ MOST_MARKS = 200
 log = logging.getLogger(__name__)
 
 
-async def alerts_of(session: Session, server_id: int) -> list[Alert]:
-    """The newest alerts of a server that fired, over or not."""
+async def alerts_of(session: Session, server_id: int, start: datetime, end: datetime | None = None) -> list[Alert]:
+    """The newest alerts of a server that fired between the two, over or not."""
     try:
         return await session.client.alerts.list(
-            states=["firing", "acknowledged", "resolved"], server_id=server_id, limit=MOST_MARKS
+            states=["firing", "acknowledged", "resolved"], server_id=server_id, start=start, end=end, limit=MOST_MARKS
         )
     except (ApiError, BackendUnreachableError) as error:
         log.warning("no alerts to mark the charts with: %s", error)

@@ -4,36 +4,27 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from chatops_client import ApiError, BackendUnreachableError
 from chatops_dashboards.session import Session
 from chatops_protocol.command_resources import Command, CommandState
 
-PAGE = 100
-# Pages that are looked through for a range; what was run before those many commands is not marked.
-MOST_PAGES = 5
-# No command runs longer.
-LONGEST = timedelta(days=1)
+# Of a range the newest; a chart marks fewer still.
+MOST = 200
 LOOK_EVERY_S = 5.0
 States = list[tuple[int, CommandState]]
 log = logging.getLogger(__name__)
 
 
-async def commands_of(session: Session, server_id: int, start: datetime) -> list[Command]:
-    """Those that may have run since `start`, newest first."""
-    found: list[Command] = []
-    cursor: str | None = None
+async def commands_of(session: Session, server_id: int, start: datetime, end: datetime | None = None) -> list[Command]:
+    """Those that waited or ran between the two, newest first."""
     try:
-        for _ in range(MOST_PAGES):
-            page = await session.client.commands.page(server_id=server_id, cursor=cursor, limit=PAGE)
-            found += page.items
-            cursor = page.next_cursor
-            if cursor is None or page.items[-1].created_at < start - LONGEST:
-                break
+        page = await session.client.commands.page(server_id=server_id, start=start, end=end, limit=MOST)
     except (ApiError, BackendUnreachableError) as error:
         log.warning("no commands to mark the charts with: %s", error)
-    return [command for command in found if command.finished_at is None or command.finished_at >= start]
+        return []
+    return page.items
 
 
 async def newest_states(session: Session, server_id: int) -> States | None:

@@ -38,8 +38,8 @@ async def charts(
             return error
 
     alerts, commands, answers = await asyncio.gather(
-        alerts_of(session, server_id),
-        commands_of(session, server_id, start),
+        alerts_of(session, server_id, start, end),
+        commands_of(session, server_id, start, end),
         asyncio.gather(*(fetch(metric) for metric in asked.metrics)),
     )
     names: dict[str, None] = {}

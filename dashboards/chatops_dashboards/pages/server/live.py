@@ -136,7 +136,7 @@ async def _stream_until_outdated(session: Session, server_id: int, fleet: FleetH
     # Before they are read whole: what changes in between is seen as a change.
     known = await newest_states(session, server_id)
     alerts, commands = await asyncio.gather(
-        alerts_of(session, server_id), commands_of(session, server_id, window_start)
+        alerts_of(session, server_id, window_start), commands_of(session, server_id, window_start)
     )
     passing = False
     growing: dict[str, list[int]] = {}
