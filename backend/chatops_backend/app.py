@@ -61,6 +61,7 @@ from chatops_backend.servers import routes as server_routes
 from chatops_backend.servers.agent_keys import STATE_KEY as KEY_REVOCATIONS
 from chatops_backend.servers.agent_keys import KeyRevocations
 from chatops_backend.settings import Settings, load_or_create_secret_key
+from chatops_backend.views import routes as view_routes
 from chatops_protocol import __version__
 
 log = logging.getLogger(__name__)
@@ -129,6 +130,7 @@ def create_app(
                     *process_routes.route_handlers,
                     *container_routes.route_handlers,
                     *audit_routes.route_handlers,
+                    *view_routes.route_handlers,
                 ],
             ),
             *health.route_handlers,

@@ -19,6 +19,7 @@ from chatops_client.frames import series_to_frame
 from chatops_client.live import LinkState, live_messages
 from chatops_client.logs import AsyncLogs
 from chatops_client.tokens import Tokens
+from chatops_client.views import AsyncViews
 from chatops_client.wire import Latest, read_latest
 from chatops_protocol.live_messages import AlertsState, FleetState, ServerSamples
 from chatops_protocol.resources import (
@@ -61,6 +62,7 @@ class AsyncClient(AsyncSession):
         self.commands = AsyncCommands(self)
         self.containers = AsyncContainers(self)
         self.logs = AsyncLogs(self)
+        self.views = AsyncViews(self)
 
     def live_server(
         self, server_id: int, on_state: Callable[[LinkState], None] | None = None

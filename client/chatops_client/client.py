@@ -20,6 +20,7 @@ from chatops_client.errors import ApiError, BackendUnreachableError
 from chatops_client.frames import series_to_frame
 from chatops_client.logs import Logs
 from chatops_client.tokens import Tokens
+from chatops_client.views import Views
 from chatops_client.wire import Call, Latest, build_request, read_answer, read_latest
 from chatops_protocol.resources import (
     AgentWheel,
@@ -68,6 +69,7 @@ class Client:
         self.commands = Commands(self)
         self.containers = Containers(self)
         self.logs = Logs(self)
+        self.views = Views(self)
         self._clock = clock
         self._renewal = threading.Lock()
         self._owned = http is None

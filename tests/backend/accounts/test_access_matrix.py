@@ -94,6 +94,11 @@ ACCESS = {
     "POST /api/v1/alerts/silences": "operator",
     "PUT /api/v1/alerts/silences/{silence_id:int}": "operator",
     "DELETE /api/v1/alerts/silences/{silence_id:int}": "operator",
+    "GET /api/v1/views": "viewer",
+    "POST /api/v1/views": "viewer",
+    "GET /api/v1/views/{view_id:int}": "viewer",
+    "PUT /api/v1/views/{view_id:int}": "viewer",
+    "DELETE /api/v1/views/{view_id:int}": "viewer",
     "GET /api/v1/logs/{server_id:int}": "viewer",
     "GET /api/v1/logs/{server_id:int}/sources": "viewer",
     "GET /api/v1/logs/policies": "viewer",
@@ -149,6 +154,7 @@ FILLED = {
         "command_id",
         "group_id",
         "pid",
+        "view_id",
     )
 }
 

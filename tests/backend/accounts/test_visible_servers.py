@@ -36,7 +36,7 @@ PARAMETERS = {
     "command_id": "command",
     "group_id": "group",
 }
-NOT_OF_A_SERVER = {"user_id", "key_id", "channel_id", "session_id", "filename", "path"}
+NOT_OF_A_SERVER = {"user_id", "key_id", "channel_id", "session_id", "view_id", "filename", "path"}
 # Kind 2: what the answer must not name.
 LISTS = {
     "GET /api/v1/servers",
@@ -68,7 +68,7 @@ def of_no_server(route: str) -> bool:
     """Kind 4: administrators only, public, or about accounts, channels and what holds for the whole installation."""
     path = route.split()[1].removeprefix("/api/v1")
     return ACCESS[route] in ("anyone", "admin", "agent") or path.startswith(
-        ("/auth/", "/alerts/channels", "/metrics/catalog", "/logs/policies")
+        ("/auth/", "/views", "/alerts/channels", "/metrics/catalog", "/logs/policies")
     )
 
 

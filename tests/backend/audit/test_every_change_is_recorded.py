@@ -86,6 +86,9 @@ class World:
         body = SILENCE | {"server_id": await self.server()}
         return (await self.person.api.post("/alerts/silences", json=body)).json()["id"]
 
+    async def view(self) -> int:
+        return (await self.person.api.post("/views", json={"name": fresh(), "query": {}})).json()["id"]
+
     async def channel(self) -> int:
         return await self.database.fetchval(
             "INSERT INTO chatops.channels (name, type, url) VALUES ($1, 'webhook', 'http://127.0.0.1:9/') RETURNING id",
@@ -195,6 +198,9 @@ RECIPES: dict[str, Recipe] = {
     "POST /alerts/silences": Recipe("silence.create", body=silence_of_a_server),
     "PUT /alerts/silences/{silence_id:int}": Recipe("silence.update", "silence", silence_of_a_server),
     "DELETE /alerts/silences/{silence_id:int}": Recipe("silence.delete", "silence"),
+    "POST /views": Recipe("view.create", body=given(name=fresh, query={"range": "6h"})),
+    "PUT /views/{view_id:int}": Recipe("view.update", "view", given(name=fresh, query={"range": "6h"})),
+    "DELETE /views/{view_id:int}": Recipe("view.delete", "view"),
     "PUT /logs/policies": Recipe("log_policies.update", body=given(keep_days=20, compress_after_days=5)),
     "POST /commands": Recipe("command.run", body=command_on_a_server, result="intended"),
     "POST /commands/{server_id:int}": Recipe("command.run", "server", given(argv=["true"]), "intended", makes=True),
@@ -308,5 +314,6 @@ async def everything(database: Database) -> dict[str, Any]:
         "alert_events",
         "commands",
         "command_groups",
+        "saved_views",
     )
     return {table: await database.fetch(f"SELECT * FROM chatops.{table} ORDER BY 1, 2") for table in tables}

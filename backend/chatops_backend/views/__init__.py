@@ -1,0 +1,1 @@
+"""What people keep of the dashboard for themselves."""
