@@ -7,6 +7,7 @@ import httpx
 from dash import Dash, html
 from quart import Quart, g
 
+from chatops_dashboards.browser_address import names_browser
 from chatops_dashboards.guard import content_policy, protect
 from chatops_dashboards.live import LiveViews, register_live
 from chatops_dashboards.login import add_login_routes
@@ -47,6 +48,7 @@ def create_app(settings: DashboardSettings) -> Quart:
         timeout=BACKEND_TIMEOUT_S,
         limits=httpx.Limits(max_connections=200, max_keepalive_connections=50),
         trust_env=False,
+        event_hooks={"request": [names_browser(settings.secret)]},
     )
     # The hooks of this app run in the order in which they are added: the guard comes before anything of Dash.
     policy: list[str] = []

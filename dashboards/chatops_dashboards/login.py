@@ -2,7 +2,6 @@
 
 import logging
 import secrets
-from ipaddress import ip_address
 
 import httpx
 from quart import Quart, Response, make_response, redirect, render_template, request
@@ -13,7 +12,6 @@ from chatops_dashboards.guard import safe_next, session_cookie
 from chatops_dashboards.pending_logins import PendingLogins
 from chatops_dashboards.session import SessionStore, current_session
 from chatops_dashboards.settings import DashboardSettings
-from chatops_protocol.dashboard_headers import BROWSER_ADDRESS_HEADER, DASHBOARD_SECRET_HEADER
 
 log = logging.getLogger(__name__)
 
@@ -64,7 +62,7 @@ def add_login_routes(
             username, password = waiting.username, waiting.password
             if not (code := code.replace(" ", "")[:64]):
                 return await login_page(400, "Type the code that your app shows.", username, wants_code=True)
-        headers = _on_behalf_of(request.remote_addr, settings.secret) | _program(request.user_agent.string)
+        headers = _program(request.user_agent.string)
         client = AsyncClient(settings.api_url, http=http, headers=headers)
         try:
             user = await client.login(username, password, code)
@@ -115,15 +113,6 @@ def add_login_routes(
     @server.get("/ready")
     async def ready() -> Response:
         return Response("ready\n", content_type="text/plain")
-
-
-def _on_behalf_of(address: str | None, secret: str | None) -> dict[str, str]:
-    """Headers that name the browser to the backend, so that its limits meet who guesses and not all who log in here."""
-    try:
-        named = str(ip_address(address or ""))
-    except ValueError:
-        return {}
-    return {BROWSER_ADDRESS_HEADER: named, DASHBOARD_SECRET_HEADER: secret} if secret else {}
 
 
 def _program(said: str) -> dict[str, str]:
