@@ -10,6 +10,10 @@ Role = Literal["viewer", "operator", "admin"]
 ROLES: tuple[Role, ...] = ("viewer", "operator", "admin")
 ServerStatus = Literal["online", "offline", "never"]
 Tier = Literal["raw", "1m", "1h", "1d"]
+# How a query makes one value of a group's readings in a bucket.
+Aggregate = Literal["avg", "min", "max", "sum", "count", "last", "p50", "p90", "p95", "p99"]
+AGGREGATES: tuple[Aggregate, ...] = ("avg", "min", "max", "sum", "count", "last", "p50", "p90", "p95", "p99")
+TopBy = Literal["avg", "max"]
 
 # `(?!\n)`: a `$` alone would let a trailing newline through. PostgreSQL stores no NUL.
 Text = Annotated[str, Meta(max_length=2000, pattern=r"^[^\x00]*$")]
@@ -284,3 +288,9 @@ class MetricSeries(Struct, frozen=True):
     tier: Tier
     bucket_seconds: float
     series: list[Series]
+
+
+class MetricAnswers(Struct, frozen=True):
+    """What a query for several metrics answers: one entry for each, in the order asked."""
+
+    metrics: list[MetricSeries]

@@ -1,28 +1,34 @@
 """Answers questions about stored metrics. Used by the routes; knows nothing of HTTP but its refusals."""
 
-import difflib
+import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from itertools import groupby, pairwise
-from statistics import median_high
 from typing import Any
 
+import asyncpg
 import msgspec
 from asyncpg import Record
 
 from chatops_backend.database.interface import Database
 from chatops_backend.database.queries import load_queries
-from chatops_backend.metrics.planner import MAX_POINTS, Plan, plan
-from chatops_backend.metrics.statements import Aggregate, label_named, latest_statement, series_statement
+from chatops_backend.metrics import combine
+from chatops_backend.metrics.planner import MAX_READINGS, NoTierError, Plan, Reading, plan
+from chatops_backend.metrics.question import (
+    Question,
+    check_bounds,
+    require_metrics,
+    require_range,
+    too_many_points,
+    too_many_readings,
+)
+from chatops_backend.metrics.statements import PERCENTILES, latest_statement, needs_readings, series_statement
 from chatops_backend.problems import ProblemError, not_found
-from chatops_protocol.catalog import CUSTOM, MEASUREMENTS, Field, Measurement, find_metric, metric_names
-from chatops_protocol.resources import MetricSeries, Series
+from chatops_protocol.catalog import CUSTOM, MEASUREMENTS, Field, Measurement
+from chatops_protocol.resources import Aggregate, MetricSeries, Series
 
 # Of one answer, all series together: a million points are about 80 MB of JSON.
 MAX_TOTAL_POINTS = 1_000_000
-# Readings come a little late or early; a hole is more than two and a half of the usual distance.
-GAP_FACTOR = 2.5
 # What agents collect less often than all else, by their default, in seconds.
 _SLOW_MEASUREMENTS = {"process": 30.0}
 # A measurement this far behind the newest one is no longer collected: containers of an engine that was stopped.
@@ -63,31 +69,101 @@ class MetricReader:
         group_by: Sequence[str] | None = None,
     ) -> MetricSeries:
         """Read series of one metric. Raises `ProblemError` that names what is wrong: metric, label, range, points."""
-        measurement, field = _metric(metric)
-        _check_labels(measurement, labels, group_by)
-        now = datetime.fromtimestamp(self._clock(), UTC)
-        start, end = _range(start, end, now)
-        _check_points(points, len(server_ids))
-        interval_s = max(await self._require_servers(server_ids), _SLOW_MEASUREMENTS.get(measurement.name, 0.0))
-        chosen = plan(start, end, points, now, interval_s, combined=aggregate is not None)
-        # How many series a server has is known to the database alone, which answers one row too many at most.
+        (answer,) = await self.answer(
+            Question(
+                metrics=[metric],
+                server_ids=server_ids,
+                start=start,
+                end=end,
+                points=points,
+                labels=labels,
+                aggregate=aggregate,
+                group_by=group_by or (),
+            )
+        )
+        return answer
+
+    async def answer(self, question: Question) -> list[MetricSeries]:
+        """One entry for each metric, in the order asked. Raises `ProblemError` that names what is wrong."""
+        metrics = require_metrics(question)
+        start, end = require_range(question, datetime.fromtimestamp(self._clock(), UTC))
+        check_bounds(question, MAX_TOTAL_POINTS)
+        question = msgspec.structs.replace(
+            question, start=start, end=end, group_by=list(dict.fromkeys(question.group_by))
+        )
+        interval_s = await self._require_servers(question.server_ids)
+        answers = []
+        left = MAX_TOTAL_POINTS
+        for measurement, field in metrics:
+            rhythm_s = max(interval_s, _SLOW_MEASUREMENTS.get(measurement.name, 0.0))
+            read = _Read(question, measurement, field, rhythm_s, self._plan(question, end, rhythm_s))
+            answer, points = await self._series_of(read, left)
+            left -= points
+            answers.append(answer)
+        return answers
+
+    def _plan(self, question: Question, end: datetime, interval_s: float) -> Plan:
+        aggregate = question.aggregate
+        reading: Reading = "raw" if aggregate in PERCENTILES else "finest" if aggregate == "last" else "fitting"
+        try:
+            return plan(
+                question.start,
+                end,
+                question.points,
+                datetime.fromtimestamp(self._clock(), UTC),
+                interval_s,
+                combined=aggregate is not None,
+                against_s=question.against_s,
+                reading=reading,
+                servers=len(question.server_ids),
+            )
+        except NoTierError as error:
+            raise ProblemError(400, "Not stored that finely", str(error)) from None
+
+    async def _series_of(self, read: "_Read", most_points: int) -> tuple[MetricSeries, int]:
+        """The answer for one metric, and how many points were read for it."""
+        question = read.question
+        rows = await self._rows(read, 0, most_points)
+        points = _points(rows)
+        earlier = await self._rows(read, question.against_s, most_points - points) if question.against_s else []
+        # A million points take a second to put together: others are served meanwhile.
+        series = await asyncio.to_thread(read.combined, rows, earlier)
+        unit = "count" if question.aggregate == "count" else read.field.unit
+        answer = MetricSeries(
+            metric=f"{read.measurement.name}.{read.field.name}",
+            unit=combine.rate_unit(unit) if question.rate else unit,
+            tier=read.plan.tier,
+            bucket_seconds=read.plan.bucket_seconds,
+            series=series,
+        )
+        return answer, points + _points(earlier)
+
+    async def _rows(self, read: "_Read", shift_s: float, most_points: int) -> list[Record]:
+        question, aggregate = read.question, read.question.aggregate
+        # How many series a server has is known to the database alone, which answers one point too many at most.
         statement, parameters = series_statement(
-            measurement, field, chosen, server_ids, labels, aggregate, group_by, MAX_TOTAL_POINTS + 1
+            read.measurement,
+            read.field,
+            read.read_plan,
+            question.server_ids,
+            question.labels,
+            aggregate,
+            question.group_by,
+            most_points + 1,
+            shift_s,
         )
-        rows = await self._database.fetch(statement, *parameters)
-        if len(rows) > MAX_TOTAL_POINTS:
-            raise _too_much(measurement, labels, aggregate)
-        keys = ["server_id", *measurement.label_names] if aggregate is None else list(group_by or ())
-        return MetricSeries(
-            metric=metric,
-            unit=field.unit,
-            tier=chosen.tier,
-            bucket_seconds=chosen.bucket_seconds,
-            series=[
-                _series(measurement, dict(zip(keys, values, strict=True)), list(same), chosen, interval_s)
-                for values, same in _by_key(rows, keys)
-            ],
-        )
+        try:
+            rows = await self._database.fetch(statement, *parameters)
+        except asyncpg.NumericValueOutOfRangeError:
+            name = f"{read.measurement.name}.{read.field.name}"
+            raise ProblemError(
+                400, "Values too large", f"{name} has values whose sum is beyond what a number holds; use min or max."
+            ) from None
+        if needs_readings(aggregate) and any(row["readings"] > MAX_READINGS for row in rows):
+            raise too_many_readings(question, read.measurement, MAX_READINGS)
+        if _points(rows) > most_points:
+            raise too_many_points(question, read.measurement, MAX_TOTAL_POINTS)
+        return rows
 
     async def _require_servers(self, server_ids: Sequence[int]) -> float:
         """Raise 404 for the first server that does not exist; return the longest collection interval, in seconds."""
@@ -99,89 +175,48 @@ class MetricReader:
         return max((row["interval_s"] for row in rows), default=5.0)
 
 
-def _metric(metric: str) -> tuple[Measurement, Field]:
-    found = find_metric(metric)
-    if found is None:
-        names = metric_names()
-        near = difflib.get_close_matches(metric[:100], names, n=5, cutoff=0.4)
-        near = near or [name for name in names if metric and name.startswith(metric)][:5]
-        advice = f"Near it are: {', '.join(near)}." if near else "`GET /api/v1/metrics/catalog` lists all."
-        raise ProblemError(404, "Unknown metric", f"There is no metric {metric[:100]!r}. {advice}")
-    return found
+class _Read(msgspec.Struct, frozen=True):
+    """One metric of a question, and how it is read."""
 
+    question: Question
+    measurement: Measurement
+    field: Field
+    interval_s: float
+    plan: Plan
 
-def _check_labels(measurement: Measurement, labels: Mapping[str, str], group_by: Sequence[str] | None) -> None:
-    known = ", ".join(measurement.label_names) or "none"
-    for name, value in labels.items():
-        label = label_named(measurement, name)
-        if label is None:
-            raise ProblemError(
-                400, "Unknown label", f"{measurement.name} has no label {name[:100]!r}; its labels are: {known}."
-            )
-        if label.type == "jsonb":
-            _check_object(name, value)
-    for name in group_by or ():
-        if name != "server_id" and label_named(measurement, name) is None:
-            raise ProblemError(
-                400,
-                "Unknown label",
-                f"`group_by` names {name[:100]!r}; {measurement.name} can be grouped by server_id and: {known}.",
-            )
+    @property
+    def read_plan(self) -> Plan:
+        """A rate needs the point before the first."""
+        if not self.question.rate:
+            return self.plan
+        before = timedelta(seconds=self.plan.bucket_seconds)
+        return msgspec.structs.replace(self.plan, start=self.plan.start - before)
 
+    def combined(self, rows: list[Record], earlier: list[Record]) -> list[Series]:
+        question = self.question
+        series = [self._series(row) for row in rows]
+        if question.against_s:
+            series = combine.subtract(series, [self._series(row) for row in earlier])
+        if question.rate:
+            series = combine.change_per_second(series, self.plan.start)
+        return combine.highest(series, question.top, question.top_by) if question.top is not None else series
 
-def _check_object(name: str, value: str) -> None:
-    try:
-        decoded = msgspec.json.decode(value, type=dict[str, str])
-    except msgspec.MsgspecError as error:
-        raise ProblemError(
-            400, "Labels not readable", f"The label {name!r} takes the text of a JSON object of strings: {error}"
-        ) from None
-    # PostgreSQL's jsonb holds no U+0000.
-    if any("\0" in text for pair in decoded.items() for text in pair):
-        raise ProblemError(400, "Labels not readable", f"The label {name!r} has a NUL character; remove it.")
-
-
-def _check_points(points: int, servers: int) -> None:
-    if not 1 <= points <= MAX_POINTS:
-        title = "Too many points" if points > 1 else "Too few points"
-        raise ProblemError(400, title, f"`points` is {points}; ask for 1 to {MAX_POINTS}, or for a shorter range.")
-    if points * servers > MAX_TOTAL_POINTS:
-        raise ProblemError(
-            400,
-            "Too many points",
-            f"{points} points of {servers} servers are more than {MAX_TOTAL_POINTS} together; ask for fewer.",
+    def _series(self, row: Record) -> Series:
+        question, measurement = self.question, self.measurement
+        keys = question.group_by if question.aggregate is not None else ("server_id", *measurement.label_names)
+        named = {key: row[key] for key in keys}
+        server_id = named.pop("server_id", None)
+        times, average = row["bucket"], row["avg"]
+        columns = [average, row["min"], row["max"]] if "min" in row.keys() else [average]  # noqa: SIM118 - a Record
+        aligned = self.plan.regroup or self.plan.tier != "raw"
+        combine.mark_holes(times, columns, self.plan.bucket_seconds, self.interval_s, aligned)
+        return Series(
+            server_id, named | _decoded_labels(measurement, named), times, *(columns if columns[1:] else columns * 3)
         )
 
 
-def _too_much(measurement: Measurement, labels: Mapping[str, str], aggregate: Aggregate | None) -> ProblemError:
-    advice = ["fewer `points`", "a shorter range", "fewer servers"]
-    if open_labels := [name for name in measurement.label_names if name not in labels]:
-        advice.append(f"one value of a label ({', '.join(open_labels)})")
-    advice.append("`aggregate`" if aggregate is None else "fewer names in `group_by`")
-    return ProblemError(
-        400,
-        "Too many points",
-        f"The answer has more than {MAX_TOTAL_POINTS} points, all series together; ask for {', '.join(advice[:-1])} "
-        f"or {advice[-1]}.",
-    )
-
-
-def _range(start: datetime, end: datetime | None, now: datetime) -> tuple[datetime, datetime]:
-    start = start if start.tzinfo else start.replace(tzinfo=UTC)
-    end = now if end is None else end if end.tzinfo else end.replace(tzinfo=UTC)
-    if start >= end:
-        raise ProblemError(
-            400,
-            "Reversed range",
-            f"`start` ({start.isoformat()}) is not before `end` ({end.isoformat()}); exchange them.",
-        )
-    if start.year < 2000 or end > now + timedelta(days=366):
-        raise ProblemError(400, "Range out of bounds", "`start` must not be before 2000, `end` not over a year ahead.")
-    return start, end
-
-
-def _by_key(rows: list[Record], keys: list[str]) -> Any:
-    return groupby(rows, key=lambda row: tuple(row[key] for key in keys))
+def _points(rows: list[Record]) -> int:
+    return sum(len(row["bucket"]) for row in rows)
 
 
 def _named_values(measurement: Measurement, row: Record) -> dict[str, Any]:
@@ -193,26 +228,3 @@ def _decoded_labels(measurement: Measurement, values: Mapping[str, Any]) -> dict
     """The labels that the database holds as JSON, as objects."""
     names = [label.name for label in measurement.labels if label.type == "jsonb" and label.name in values]
     return {name: msgspec.json.decode(values[name]) for name in names}
-
-
-def _series(
-    measurement: Measurement, named: dict[str, Any], rows: list[Record], chosen: Plan, interval_s: float
-) -> Series:
-    server_id = named.pop("server_id", None)
-    times = [row["bucket"] for row in rows]
-    columns: list[list[float | None]] = [[row[name] for row in rows] for name in ("avg", "min", "max")]
-    for place in reversed(_holes(times, chosen.bucket_seconds, interval_s)):
-        times.insert(place, times[place - 1] + timedelta(seconds=chosen.bucket_seconds))
-        for column in columns:
-            column.insert(place, None)
-    return Series(server_id, named | _decoded_labels(measurement, named), times, *columns)
-
-
-def _holes(times: list[datetime], bucket_s: float, interval_s: float) -> list[int]:
-    """Places before which readings are missing. A hole is marked by one empty point, enough to break a line."""
-    steps = [(later - earlier).total_seconds() for earlier, later in pairwise(times)]
-    usual = max(bucket_s * 1.5, interval_s * GAP_FACTOR)
-    # What comes more seldom than its server's interval says is sparse, not full of holes.
-    if len(steps) > 2 and median_high(steps) > usual:
-        usual = median_high(steps) * GAP_FACTOR
-    return [place for place, step in enumerate(steps, 1) if step > usual]

@@ -13,14 +13,23 @@ from chatops_backend.accounts.visibility import Visible
 from chatops_backend.database.interface import Database
 from chatops_backend.database.queries import load_queries
 from chatops_backend.metrics import arrow
+from chatops_backend.metrics.question import MAX_TOP, Question
 from chatops_backend.metrics.reader import MetricReader
-from chatops_backend.metrics.statements import Aggregate
 from chatops_backend.problems import ProblemError
 from chatops_protocol.catalog import MEASUREMENTS
-from chatops_protocol.resources import TAG_PATTERN, Catalog, CatalogMetric, MetricSeries
+from chatops_protocol.resources import (
+    TAG_PATTERN,
+    Aggregate,
+    Catalog,
+    CatalogMetric,
+    MetricAnswers,
+    MetricSeries,
+    TopBy,
+)
 
 DEFAULT_POINTS = 500
 MAX_SERVERS = 2_000
+MAX_AGAINST_S = 100 * 366 * 86_400
 
 Metric = Annotated[str, QueryParameter(description="`measurement.field`, for example `host.cpu_percent`")]
 Labels = Annotated[str, QueryParameter(description='Label filter, a JSON object: `{"mountpoint": "/"}`')]
@@ -58,14 +67,16 @@ async def get_history(
     labels: Labels = "{}",
 ) -> Response[MetricSeries]:
     """One metric of one server over a range, from the tier that fits the number of points."""
-    answer = await metric_reader.read(metric, [server_id], start, end, points, _labels(labels))
-    return await arrow.respond(request, answer)
+    question = Question(
+        metrics=[metric], server_ids=[server_id], start=start, end=end, points=points, labels=_labels(labels)
+    )
+    return await arrow.respond(request, await metric_reader.answer(question), question)
 
 
 @get("/query", opt=allow("viewer"))
 async def query(
     request: Request[Any, Any, Any],
-    metric: Metric,
+    metric: Annotated[list[str], QueryParameter(description="`measurement.field`; may be given several times")],
     start: FromQuery[datetime],
     metric_reader: NamedDependency[MetricReader],
     database: NamedDependency[Database],
@@ -81,12 +92,18 @@ async def query(
     labels: Labels = "{}",
     aggregate: Annotated[Aggregate | None, QueryParameter(description="Make one series of each group")] = None,
     group_by: Annotated[
-        list[str] | None, QueryParameter(description="`server_id` and label names; needs `aggregate`")
+        list[str] | None, QueryParameter(description="`server_id`, `tag` and label names; needs `aggregate`")
     ] = None,
-) -> Response[MetricSeries]:
-    """One metric of several servers, named by id or tag. No server named is no series: an empty choice is not all."""
-    if group_by and aggregate is None:
-        raise ProblemError(400, "Aggregate missing", "`group_by` needs `aggregate`: avg, min, max or sum.")
+    rate: Annotated[bool, QueryParameter(description="Change per second instead of values")] = False,
+    against_s: Annotated[
+        int, QueryParameter(ge=0, le=MAX_AGAINST_S, description="Difference to the values that many seconds earlier")
+    ] = 0,
+    top: Annotated[
+        int | None, QueryParameter(ge=1, le=MAX_TOP, description="Only so many series, the highest first")
+    ] = None,
+    top_by: Annotated[TopBy, QueryParameter(description="Highest by the mean or by the highest of its points")] = "avg",
+) -> Response[MetricSeries | MetricAnswers]:
+    """Metrics of several servers, named by id or tag. No server named is no series: an empty choice is not all."""
     chosen = dict.fromkeys(server_ids or [])
     for server_id in chosen:
         visible.require(server_id)
@@ -94,8 +111,21 @@ async def query(
         chosen |= dict.fromkeys(filter(visible.sees, await load_queries("metrics").find_tagged(database, tag=tag)))
     if len(chosen) > MAX_SERVERS or any(not 1 <= server_id < 2**31 for server_id in chosen):
         raise ProblemError(400, "Servers not usable", f"Name up to {MAX_SERVERS} servers by their ids.")
-    answer = await metric_reader.read(metric, list(chosen), start, end, points, _labels(labels), aggregate, group_by)
-    return await arrow.respond(request, answer)
+    question = Question(
+        metrics=metric,
+        server_ids=list(chosen),
+        start=start,
+        end=end,
+        points=points,
+        labels=_labels(labels),
+        aggregate=aggregate,
+        group_by=group_by or (),
+        rate=rate,
+        against_s=against_s,
+        top=top,
+        top_by=top_by,
+    )
+    return await arrow.respond(request, await metric_reader.answer(question), question)
 
 
 def _labels(text: str) -> dict[str, str]:

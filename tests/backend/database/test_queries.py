@@ -138,7 +138,7 @@ async def test_reading_one_servers_history_looks_at_its_rows_only(
     measurement = BY_NAME[metric.partition(".")[0]]
     field = measurement.field(metric.partition(".")[2])
     assert field is not None
-    statement, parameters = series_statement(measurement, field, chosen, [7], {}, None, None, 1_000_001)
+    statement, parameters = series_statement(measurement, field, chosen, [7], {}, None, (), 1_000_001)
     explained = await explain(stored, statement, *parameters)
     assert explained.whole == []
     assert 0 < explained.rows <= at_most

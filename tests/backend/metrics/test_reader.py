@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from chatops_backend.database.interface import Database
-from chatops_backend.metrics.reader import MetricReader, _holes
+from chatops_backend.metrics.combine import find_holes
+from chatops_backend.metrics.reader import MetricReader
 from chatops_backend.problems import ProblemError
 from chatops_protocol.catalog import MEASUREMENTS
 from tests.backend.metrics.conftest import NewServer
@@ -191,4 +192,4 @@ HOLES = [
 def test_a_hole_is_told_from_the_rhythm(
     seconds: list[float], bucket_s: float, interval_s: float, places: list[int]
 ) -> None:
-    assert _holes([NOW + timedelta(seconds=s) for s in seconds], bucket_s, interval_s) == places
+    assert find_holes([NOW + timedelta(seconds=s) for s in seconds], bucket_s, interval_s) == places
