@@ -178,9 +178,12 @@ class TokenPair(Struct, frozen=True):
 
 
 class WriteServerRequest(Struct, frozen=True, forbid_unknown_fields=True):
+    """`interval_s`: how far apart the readings are where they are imported; an agent says so itself."""
+
     name: Name
     description: Text = ""
     tags: Tags = []
+    interval_s: Annotated[float, Meta(ge=0.1, le=3600)] = 5.0
 
 
 class UpdateServerRequest(Struct, frozen=True, forbid_unknown_fields=True):

@@ -19,8 +19,8 @@ WHERE id = :server_id::bigint;
 
 -- name: create_server$
 -- A new server's id; nothing when its name is taken.
-INSERT INTO chatops.servers (name, description, tags)
-VALUES (:name, :description, :tags)
+INSERT INTO chatops.servers (name, description, tags, interval_s)
+VALUES (:name, :description, :tags, :interval_s)
 ON CONFLICT DO NOTHING
 RETURNING id;
 

@@ -18,7 +18,7 @@ async def create_server(transaction: Transaction, wanted: WriteServerRequest, ac
     """The new server's id. Raises `ProblemError` 409 when the name is taken."""
     tags = list(dict.fromkeys(wanted.tags))
     server_id: int | None = await load_queries("servers").create_server(
-        transaction, name=wanted.name, description=wanted.description, tags=tags
+        transaction, name=wanted.name, description=wanted.description, tags=tags, interval_s=wanted.interval_s
     )
     if server_id is None:
         raise ProblemError(409, "Name taken", f"There is a server {wanted.name} already; choose another name.")

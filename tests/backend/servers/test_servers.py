@@ -32,6 +32,15 @@ async def test_a_server_is_created_read_changed_and_deleted(admin, viewer, name)
     assert (await viewer.api.get(f"/servers/{server['id']}")).status_code == 404
 
 
+async def test_a_server_that_is_filled_by_import_says_how_far_apart_its_readings_are(admin, database, name) -> None:
+    every_so_often = await make(admin, name, interval_s=300)
+    usual = await make(admin, f"{name} usual")
+    rows = await database.fetch(
+        "SELECT interval_s FROM chatops.servers WHERE id = ANY($1) ORDER BY id", [every_so_often["id"], usual["id"]]
+    )
+    assert [row["interval_s"] for row in rows] == [300.0, 5.0]
+
+
 async def test_a_name_is_taken_whatever_its_case(admin, name) -> None:
     await make(admin, name)
     other = await make(admin, name + "2")
@@ -71,6 +80,8 @@ async def test_operators_describe_and_tag_but_do_not_rename_or_delete(admin, ope
         {"name": "good", "description": "x" * 2001},
         {"name": "good", "id": 7},
         {"name": "good", "status": "online"},
+        {"name": "good", "interval_s": 0},
+        {"name": "good", "interval_s": 86_400},
     ],
 )
 async def test_a_malformed_server_is_a_400(admin, body) -> None:
