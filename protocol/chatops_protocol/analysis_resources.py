@@ -27,8 +27,8 @@ class SeriesForecast(Struct, frozen=True, kw_only=True):
     `confidence`. The line to draw is ``line + slope_per_day · (days since line_at)``.
 
     `reaches_at` lies between `earliest_at` and `latest_at`, which follow from the steepest and the flattest slope of
-    the interval. It is given for ``reaches`` and ``beyond_horizon`` only; `latest_at` is None when it is further off
-    than dates go.
+    the interval, and from how far the line may be off. They are given for ``reaches`` and ``beyond_horizon`` only, and
+    not when they are more than a hundred years off.
     """
 
     server_id: int

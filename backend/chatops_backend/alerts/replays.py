@@ -1,4 +1,4 @@
-"""Lets few replays of rules run at a time, and ends one whose caller has gone. Used by the routes.
+"""Lets few replays of rules (or analyses) run at a time, and ends one whose caller has gone. Used by the routes.
 
 A replay reads a server after the other, in statements of a few tenths of a second; on the embedded database's one
 connection ingest gets its turn between two of them. More replays at once would make all wait longer and none be
@@ -20,11 +20,13 @@ T = TypeVar("T")
 MOST_WAITING = 20
 RETRY_AFTER_S = 10
 
-abandoned = Counter("chatops_replays_abandoned_total", "Backtests and suggestions that ended with their caller")
+abandoned = Counter("chatops_replays_abandoned_total", "Backtests, suggestions and analyses whose caller had gone")
 
 
 class Replays:
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, called: str = "backtests") -> None:
+        """`called` is what a refusal says there are too many of."""
+        self._called = called
         # A server has connections for two, and processors.
         self._turns = asyncio.Semaphore(2 if database.runs_policies else 1)
         self._waiting = 0
@@ -35,7 +37,7 @@ class Replays:
             replay.close()
             raise ProblemError(
                 503,
-                "Too many backtests",
+                f"Too many {self._called}",
                 "Others are being calculated; try again in a few seconds.",
                 headers={"Retry-After": str(RETRY_AFTER_S)},
             )
