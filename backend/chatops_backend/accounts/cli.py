@@ -78,7 +78,7 @@ def change(username: str, role: Role | None, active: bool | None) -> None:
         request = UpdateUserRequest(role=role, active=active)
         # A running backend has its own memory of sessions and notices within a second.
         principals = Principals(database, time.monotonic)
-        return await users.update_user(database, principals, found.id, request, None, None, command_line())
+        return await users.update_user(database, principals, found.id, request, None, command_line())
 
     changed = with_database(work)
     click.echo(f"{changed.username}: role {changed.role}, {'active' if changed.active else 'disabled'}")

@@ -65,7 +65,7 @@ async def update_me(
     data: JSONBody[UpdateMeRequest], request: PersonRequest, accounts: Accounts, actor: RequestActor
 ) -> User:
     user_id, change = request.user.user_id, UpdateUserRequest(display_name=data.display_name)
-    return await users.update_user(accounts.database, accounts.principals, user_id, change, None, None, actor)
+    return await users.update_user(accounts.database, accounts.principals, user_id, change, None, actor)
 
 
 def _client(request: Request[Any, Any, Any]) -> str:

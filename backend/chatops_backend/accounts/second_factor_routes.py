@@ -85,7 +85,9 @@ async def disable_second_factor(
 
 @delete("/{user_id:int}/second-factor", opt=allow("admin"))
 async def disable_second_factor_of_user(user_id: Id, accounts: Accounts, actor: RequestActor) -> None:
-    """For somebody who has lost the telephone and the recovery codes."""
+    """For somebody else who has lost the telephone and the recovery codes."""
+    instead = "`POST /auth/second-factor/disable`"
+    await users.require_somebody_else(accounts.database, user_id, actor, "second_factor.switch_off", instead)
     user = await users.find_user(accounts.database, user_id)
     await second_factor.switch_off(accounts.database, user, actor)
 

@@ -1,13 +1,10 @@
 """Routes under ``/users``, for administrators."""
 
-from typing import Any
-
-from litestar import HttpMethod, Request, delete, get, post, route
+from litestar import HttpMethod, delete, get, post, route
 from litestar.params import JSONBody
 
 from chatops_backend.accounts import users
 from chatops_backend.accounts.access import allow
-from chatops_backend.accounts.principals import Principal
 from chatops_backend.accounts.service import Accounts
 from chatops_backend.audit.actor import RequestActor
 from chatops_backend.paging import DEFAULT_LIMIT, Cursor, Id, IdKey, Limit, page, read_id_cursor
@@ -34,14 +31,16 @@ async def read_user(user_id: Id, accounts: Accounts) -> User:
 async def update_user(
     user_id: Id,
     data: JSONBody[UpdateUserRequest],
-    request: Request[Principal, Any, Any],
     accounts: Accounts,
     actor: RequestActor,
 ) -> User:
-    password_hash = await accounts.hash_password(data.password) if data.password is not None else None
-    return await users.update_user(
-        accounts.database, accounts.principals, user_id, data, password_hash, request.user.session_id, actor
-    )
+    """A password of one's own is changed by ``/auth/change-password``, which asks for the current one."""
+    password_hash = None
+    if data.password is not None:
+        instead = "`POST /auth/change-password`"
+        await users.require_somebody_else(accounts.database, user_id, actor, "user.update", instead)
+        password_hash = await accounts.hash_password(data.password)
+    return await users.update_user(accounts.database, accounts.principals, user_id, data, password_hash, actor)
 
 
 @delete("/{user_id:int}", opt=allow("admin"))

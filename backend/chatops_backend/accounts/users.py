@@ -3,14 +3,12 @@
 A changed password, a lower role and a disabled account end the person's sessions; a higher role counts at once.
 """
 
-from uuid import UUID
-
 from asyncpg import Record
 
 from chatops_backend.accounts.principals import Principals
 from chatops_backend.accounts.service import user_from
 from chatops_backend.audit.actor import Actor
-from chatops_backend.audit.trail import Target, record
+from chatops_backend.audit.trail import Target, record, record_alone
 from chatops_backend.database.interface import Database, Transaction
 from chatops_backend.database.queries import load_queries
 from chatops_backend.problems import ProblemError, not_found
@@ -48,10 +46,9 @@ async def update_user(
     user_id: int,
     request: UpdateUserRequest,
     password_hash: str | None,
-    keep_session: UUID | None,
     actor: Actor,
 ) -> User:
-    """Change what the request names. `keep_session` survives a changed password: the administrator's own.
+    """Change what the request names.
 
     Raises `ProblemError`: 404, or 409 for the last active administrator.
     """
@@ -80,7 +77,7 @@ async def update_user(
                 transaction,
                 user_id=user_id,
                 because="disabled" if disabled else "the role was lowered" if demoted else "the password was changed",
-                except_session=None if demoted or disabled else keep_session,
+                except_session=None,
             )
         user = user_from(row)
         await record(
@@ -94,6 +91,16 @@ async def update_user(
         )
     principals.user_changed(user_id)
     return user
+
+
+async def require_somebody_else(database: Database, user_id: int, actor: Actor, action: str, instead: str) -> None:
+    """An open session alone must not be enough to take its person's account over: what the account's own routes ask a
+    password or a code for, an administrator does for others only. Raises `ProblemError` 403, which is recorded."""
+    if user_id != actor.user_id:
+        return
+    target = Target("user", user_id, actor.username)
+    await record_alone(database, actor, action, target, result="refused", detail="the own account")
+    raise ProblemError(403, "Your own account", f"Administrators do this for others; for yourself use {instead}.")
 
 
 async def delete_user(database: Database, principals: Principals, user_id: int, actor: Actor) -> None:

@@ -234,6 +234,22 @@ async def test_it_is_switched_off_by_a_code_or_by_an_administrator(guarded, time
     assert (await log_in(stranger, guarded, None)).status_code == 200
 
 
+async def test_an_administrator_does_not_switch_off_the_own_one_without_a_code(timed_app, new_person, clock) -> None:
+    admin = await new_person("admin", into=timed_app)
+    enrolled = await admin.api.post("/auth/second-factor/enrol", json={"current_password": admin.password})
+    code = pyotp.TOTP(enrolled.json()["secret"]).at(int(clock.now))
+    assert (await admin.api.post("/auth/second-factor/confirm", json={"totp_code": code})).status_code == 200
+    answer = await admin.api.delete(f"/users/{admin.id}/second-factor")
+    assert (answer.status_code, "/auth/second-factor/disable" in answer.json()["detail"]) == (403, True)
+    assert (await admin.api.get("/auth/second-factor")).json()["enabled"] is True
+    refused = await timed_app.state[STATE_KEY].database.fetchval(
+        "SELECT detail FROM chatops.audit_log WHERE user_id = $1 AND action = 'second_factor.switch_off'", admin.id
+    )
+    assert refused == "the own account"
+    somebody = await new_person("admin", into=timed_app)
+    assert (await somebody.api.delete(f"/users/{admin.id}/second-factor")).status_code == 204
+
+
 async def require_recent(app: Any, person: Any, database: Any, *, of_everybody: bool = False) -> int:
     """The status that an order would be refused with; 200 when it would not."""
     session_id = await database.fetchval(

@@ -120,12 +120,28 @@ async def test_me_is_the_caller_and_takes_a_display_name_only(viewer) -> None:
     assert (await viewer.api.get("/auth/me")).json()["role"] == "viewer"
 
 
-async def test_an_administrator_who_resets_the_own_password_stays_logged_in_here_only(admin, new_person) -> None:
-    other = await new_person(again=admin)
-    change = {"password": "another long password"}
-    assert (await admin.api.patch(f"/users/{admin.id}", json=change)).status_code == 200
-    assert (await admin.api.get("/auth/me")).status_code == 200
-    assert (await other.api.get("/auth/me")).status_code == 401
+async def refusals(database, person, action: str) -> list[str]:
+    rows = await database.fetch(
+        "SELECT detail FROM chatops.audit_log WHERE user_id = $1 AND action = $2 AND result = 'refused'",
+        person.id,
+        action,
+    )
+    return [row["detail"] for row in rows]
+
+
+async def test_the_own_password_is_not_set_without_the_current_one(admin, new_person, database) -> None:
+    other = await new_person("admin")
+    change = {"password": "another long password", "display_name": "Changed"}
+    for method in ("PUT", "PATCH"):
+        answer = await admin.api.request(method, f"/users/{admin.id}", json=change)
+        assert (answer.status_code, "/auth/change-password" in answer.json()["detail"]) == (403, True)
+    assert (await admin.api.get("/auth/me")).json()["display_name"] == ""
+    assert (await new_person(again=admin)).username == admin.username
+    assert await refusals(database, admin, "user.update") == ["the own account"] * 2
+    # Of somebody else it is, and they are logged out.
+    assert (await other.api.patch(f"/users/{admin.id}", json=change)).status_code == 200
+    assert (await admin.api.get("/auth/me")).status_code == 401
+    assert (await other.api.patch(f"/users/{other.id}", json={"display_name": "Mine"})).status_code == 200
 
 
 @pytest.fixture
@@ -167,7 +183,7 @@ async def test_two_administrators_who_remove_each_other_at_once_do_not_both_succ
     lower, raised = UpdateUserRequest(role="viewer"), UpdateUserRequest(role="admin")
 
     async def change(person, request: UpdateUserRequest) -> None:
-        await users.update_user(service.database, service.principals, person.id, request, None, None, SYSTEM)
+        await users.update_user(service.database, service.principals, person.id, request, None, SYSTEM)
 
     for _ in range(20):
         answers = await asyncio.gather(change(first, lower), change(second, lower), return_exceptions=True)
