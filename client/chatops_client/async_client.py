@@ -18,6 +18,7 @@ from chatops_client.containers import AsyncContainers
 from chatops_client.frames import series_to_frame
 from chatops_client.live import LinkState, live_messages
 from chatops_client.logs import AsyncLogs
+from chatops_client.queries import AsyncQueries
 from chatops_client.tokens import Tokens
 from chatops_client.views import AsyncViews
 from chatops_client.wire import Latest, read_latest
@@ -37,7 +38,7 @@ from chatops_protocol.resources import (
 )
 
 
-class AsyncClient(AsyncSession):
+class AsyncClient(AsyncSession, AsyncQueries):
     """A person's view of one backend, for one event loop.
 
     async with AsyncClient("http://127.0.0.1:8000") as client:
@@ -185,43 +186,3 @@ class AsyncClient(AsyncSession):
     ) -> pl.DataFrame:
         """Columns time, server_id, one per label, avg, min, max: see `series_to_frame`."""
         return series_to_frame(await self.history_series(server_id, metric, start, end, points=points, labels=labels))
-
-    async def query_series(
-        self,
-        metric: str,
-        start: datetime,
-        end: datetime,
-        *,
-        server_ids: Sequence[int] = (),
-        tag: str | None = None,
-        points: int = 500,
-        aggregate: str | None = None,
-        group_by: Sequence[str] = (),
-    ) -> MetricSeries:
-        """One metric of several servers, chosen by id or by tag; none chosen, no series."""
-        return await self.request(calls.query(metric, start, end, points, server_ids, tag, aggregate, group_by))
-
-    async def query(
-        self,
-        metric: str,
-        start: datetime,
-        end: datetime,
-        *,
-        server_ids: Sequence[int] = (),
-        tag: str | None = None,
-        points: int = 500,
-        aggregate: str | None = None,
-        group_by: Sequence[str] = (),
-    ) -> pl.DataFrame:
-        """As `query_series`, as one frame."""
-        answer = await self.query_series(
-            metric,
-            start,
-            end,
-            server_ids=server_ids,
-            tag=tag,
-            points=points,
-            aggregate=aggregate,
-            group_by=group_by,
-        )
-        return series_to_frame(answer)

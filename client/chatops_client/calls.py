@@ -136,26 +136,3 @@ def history(
 ) -> Call[MetricSeries]:
     parameters = {"metric": metric, "start": start, "end": end, "points": points, "labels": labels or None}
     return Call("GET", f"/metrics/{segment(server_id)}/history", MetricSeries, query_params(parameters))
-
-
-def query(
-    metric: str,
-    start: datetime,
-    end: datetime,
-    points: int,
-    server_ids: Sequence[int],
-    tag: str | None,
-    aggregate: str | None,
-    group_by: Sequence[str],
-) -> Call[MetricSeries]:
-    parameters = {
-        "metric": metric,
-        "server_id": list(server_ids),
-        "tag": tag,
-        "start": start,
-        "end": end,
-        "points": points,
-        "aggregate": aggregate,
-        "group_by": list(group_by),
-    }
-    return Call("GET", "/metrics/query", MetricSeries, query_params(parameters))

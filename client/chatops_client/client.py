@@ -19,6 +19,7 @@ from chatops_client.containers import Containers
 from chatops_client.errors import ApiError, BackendUnreachableError
 from chatops_client.frames import series_to_frame
 from chatops_client.logs import Logs
+from chatops_client.queries import Queries
 from chatops_client.tokens import Tokens
 from chatops_client.views import Views
 from chatops_client.wire import Call, Latest, build_request, read_answer, read_latest
@@ -43,7 +44,7 @@ TIMEOUT_S = 30.0
 UNAUTHENTICATED = 401
 
 
-class Client:
+class Client(Queries):
     """A person's view of one backend. Safe to share between threads.
 
     with Client("http://127.0.0.1:8000", username="admin", password=…) as client:
@@ -257,43 +258,3 @@ class Client:
     ) -> pl.DataFrame:
         """Columns time, server_id, one per label, avg, min, max: see `series_to_frame`."""
         return series_to_frame(self.history_series(server_id, metric, start, end, points=points, labels=labels))
-
-    def query_series(
-        self,
-        metric: str,
-        start: datetime,
-        end: datetime,
-        *,
-        server_ids: Sequence[int] = (),
-        tag: str | None = None,
-        points: int = 500,
-        aggregate: str | None = None,
-        group_by: Sequence[str] = (),
-    ) -> MetricSeries:
-        """One metric of several servers, chosen by id or by tag; none chosen, no series."""
-        return self.request(calls.query(metric, start, end, points, server_ids, tag, aggregate, group_by))
-
-    def query(
-        self,
-        metric: str,
-        start: datetime,
-        end: datetime,
-        *,
-        server_ids: Sequence[int] = (),
-        tag: str | None = None,
-        points: int = 500,
-        aggregate: str | None = None,
-        group_by: Sequence[str] = (),
-    ) -> pl.DataFrame:
-        """As `query_series`, as one frame."""
-        answer = self.query_series(
-            metric,
-            start,
-            end,
-            server_ids=server_ids,
-            tag=tag,
-            points=points,
-            aggregate=aggregate,
-            group_by=group_by,
-        )
-        return series_to_frame(answer)

@@ -14,6 +14,8 @@ from chatops_client.errors import ApiError
 from chatops_protocol.resources import Problem
 
 PREFIX = "/api/v1"
+JSON = "application/json"
+ARROW = "application/vnd.apache.arrow.stream"
 PAGE_SIZE = 200
 
 T = TypeVar("T")
@@ -29,8 +31,8 @@ class Latest(Struct, frozen=True):
 
 @dataclass(frozen=True)
 class Call(Generic[T]):
-    """One request. `answer` is the type the body decodes to; `public` calls carry no token; `timeout_s` is that of the
-    connection pool unless the answer takes longer than others."""
+    """One request. `answer` is the type the body decodes to, bytes for the body as it is; `public` calls carry no
+    token; `timeout_s` is that of the connection pool unless the answer takes longer than others."""
 
     method: str
     path: str
@@ -39,6 +41,7 @@ class Call(Generic[T]):
     body: Struct | None = None
     public: bool = False
     timeout_s: float | None = None
+    accept: str = JSON
 
     def page(self, cursor: str | None, size: int | None = None) -> "Call[T]":
         """The same list, from `cursor` on."""
@@ -53,7 +56,7 @@ def build_request(
     more_headers: Mapping[str, str] | None = None,
 ) -> httpx.Request:
     """Turn a call into a request of that connection pool."""
-    headers = {"accept": "application/json", **(more_headers or {})}
+    headers = {"accept": call.accept, **(more_headers or {})}
     if access_token is not None:
         headers["authorization"] = f"Bearer {access_token}"
     content = None
@@ -76,6 +79,8 @@ def read_answer(call: Call[T], response: httpx.Response) -> T:
         raise _refusal(response)
     if call.answer is None:
         return None  # type: ignore[return-value]
+    if call.answer is bytes:
+        return response.content  # type: ignore[return-value]
     try:
         return msgspec.json.decode(response.content, type=call.answer)
     except msgspec.DecodeError as error:
