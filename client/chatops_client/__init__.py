@@ -2,8 +2,17 @@
 
 from chatops_client.async_client import AsyncClient
 from chatops_client.client import Client
-from chatops_client.errors import ApiError, BackendUnreachableError
+from chatops_client.errors import (
+    ApiError,
+    BackendUnreachableError,
+    CommandRefusedError,
+    NotAllowedError,
+    NotFoundError,
+    NotLoggedInError,
+)
 from chatops_client.frames import series_to_frame
+from chatops_client.live_thread import LiveIterator
+from chatops_client.settings import ClientSettings, SettingsError
 from chatops_client.tokens import Tokens
 from chatops_client.wire import Latest
 
@@ -12,7 +21,14 @@ __all__ = [
     "AsyncClient",
     "BackendUnreachableError",
     "Client",
+    "ClientSettings",
+    "CommandRefusedError",
     "Latest",
+    "LiveIterator",
+    "NotAllowedError",
+    "NotFoundError",
+    "NotLoggedInError",
+    "SettingsError",
     "Tokens",
     "series_to_frame",
 ]

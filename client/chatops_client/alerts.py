@@ -5,7 +5,10 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Protocol, TypeVar
 
+import polars as pl
+
 from chatops_client import alert_calls
+from chatops_client.resource_frames import alerts_to_frame
 from chatops_client.wire import Call
 from chatops_protocol.alert_resources import (
     Alert,
@@ -33,19 +36,34 @@ class Sender(Protocol):
     """What `Alerts` needs of its client."""
 
     def request(self, call: Call[T]) -> T: ...
-    def all_pages(self, call: Call[Page[T]]) -> list[T]: ...
+    def all_pages(self, call: Call[Page[T]], limit: int | None = None) -> list[T]: ...
 
 
 class AsyncSender(Protocol):
     """What `AsyncAlerts` needs of its client."""
 
     async def request(self, call: Call[T]) -> T: ...
-    async def all_pages(self, call: Call[Page[T]]) -> list[T]: ...
+    async def all_pages(self, call: Call[Page[T]], limit: int | None = None) -> list[T]: ...
 
 
 class Alerts:
     def __init__(self, client: Sender) -> None:
         self._client = client
+
+    def __call__(
+        self,
+        *,
+        states: Sequence[AlertState] = (),
+        level: Level | None = None,
+        server_id: int | None = None,
+        threshold_id: int | None = None,
+        start: datetime | None = None,
+        end: datetime | None = None,
+        limit: int = 10_000,
+    ) -> pl.DataFrame:
+        """Those that match as a frame (`alerts_to_frame`), newest first, at most `limit`."""
+        call = alert_calls.alerts(states, level, server_id, threshold_id, start, end)
+        return alerts_to_frame(self._client.all_pages(call, limit))
 
     def list(
         self,
@@ -148,6 +166,21 @@ class Alerts:
 class AsyncAlerts:
     def __init__(self, client: AsyncSender) -> None:
         self._client = client
+
+    async def __call__(
+        self,
+        *,
+        states: Sequence[AlertState] = (),
+        level: Level | None = None,
+        server_id: int | None = None,
+        threshold_id: int | None = None,
+        start: datetime | None = None,
+        end: datetime | None = None,
+        limit: int = 10_000,
+    ) -> pl.DataFrame:
+        """Those that match as a frame (`alerts_to_frame`), newest first, at most `limit`."""
+        call = alert_calls.alerts(states, level, server_id, threshold_id, start, end)
+        return alerts_to_frame(await self._client.all_pages(call, limit))
 
     async def list(
         self,

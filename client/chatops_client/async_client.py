@@ -3,11 +3,12 @@
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from datetime import datetime
+from typing import overload
 
 import httpx
 import polars as pl
 
-from chatops_client import calls
+from chatops_client import calls, running
 from chatops_client.account import AsyncAccount
 from chatops_client.alerts import AsyncAlerts
 from chatops_client.async_session import AsyncSession
@@ -19,9 +20,13 @@ from chatops_client.frames import series_to_frame
 from chatops_client.live import LinkState, live_messages
 from chatops_client.logs import AsyncLogs
 from chatops_client.queries import AsyncQueries
+from chatops_client.resource_frames import latest_to_frame
+from chatops_client.retries import RETRIES
+from chatops_client.running import OnOutput
 from chatops_client.tokens import Tokens
 from chatops_client.views import AsyncViews
 from chatops_client.wire import Latest, read_latest
+from chatops_protocol.command_resources import CommandResult
 from chatops_protocol.live_messages import AlertsState, FleetState, ServerSamples
 from chatops_protocol.resources import (
     AgentWheel,
@@ -37,6 +42,8 @@ from chatops_protocol.resources import (
     User,
 )
 
+OnState = Callable[[LinkState], None]
+
 
 class AsyncClient(AsyncSession, AsyncQueries):
     """A person's view of one backend, for one event loop.
@@ -50,13 +57,15 @@ class AsyncClient(AsyncSession, AsyncQueries):
         self,
         base_url: str,
         *,
+        token: str | None = None,
         tokens: Tokens | None = None,
         http: httpx.AsyncClient | None = None,
         headers: Mapping[str, str] | None = None,
+        retries: int = RETRIES,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """See `AsyncSession`."""
-        super().__init__(base_url, tokens=tokens, http=http, headers=headers, clock=clock)
+        super().__init__(base_url, token=token, tokens=tokens, http=http, headers=headers, retries=retries, clock=clock)
         self.account = AsyncAccount(self)
         self.alerts = AsyncAlerts(self)
         self.audit = AsyncAudit(self)
@@ -65,26 +74,49 @@ class AsyncClient(AsyncSession, AsyncQueries):
         self.logs = AsyncLogs(self)
         self.views = AsyncViews(self)
 
-    def live_server(
-        self, server_id: int, on_state: Callable[[LinkState], None] | None = None
-    ) -> AsyncIterator[ServerSamples]:
+    @overload
+    def live(self, *, on_state: OnState | None = None) -> AsyncIterator[FleetState]: ...
+    @overload
+    def live(self, server_id: int, *, on_state: OnState | None = None) -> AsyncIterator[ServerSamples]: ...
+    def live(
+        self, server_id: int | None = None, *, on_state: OnState | None = None
+    ) -> AsyncIterator[FleetState] | AsyncIterator[ServerSamples]:
+        """`live_server` of one server, `live_fleet` without one."""
+        return self.live_fleet(on_state) if server_id is None else self.live_server(server_id, on_state)
+
+    async def run(
+        self,
+        server_id: int,
+        command: str | Sequence[str],
+        *,
+        timeout_s: float = 60.0,
+        expires_s: float = 60.0,
+        working_directory: str | None = None,
+        on_output: OnOutput | None = None,
+    ) -> CommandResult:
+        """As `Client.run`. When this is cancelled the command goes on."""
+        asked = running.request(command, timeout_s, expires_s, working_directory)
+        command_id = (await self.commands.run(server_id, asked)).id
+        async for message in self.live_command(command_id):
+            running.hand_on(message, on_output)
+        return running.ended(await self.commands.get(command_id))
+
+    def live_server(self, server_id: int, on_state: OnState | None = None) -> AsyncIterator[ServerSamples]:
         """Readings of one server as they are committed, the newest first. Reconnects by itself.
 
         Raises `ApiError` 401, 403 or 404 when the backend closes the socket for that reason.
         """
         return live_messages(self, f"/ws/metrics/{server_id}", ServerSamples, on_state)
 
-    def live_fleet(self, on_state: Callable[[LinkState], None] | None = None) -> AsyncIterator[FleetState]:
+    def live_fleet(self, on_state: OnState | None = None) -> AsyncIterator[FleetState]:
         """The state of all servers (first, and whenever `complete`), then those that changed. Reconnects by itself."""
         return live_messages(self, "/ws/fleet", FleetState, on_state)
 
-    def live_alerts(self, on_state: Callable[[LinkState], None] | None = None) -> AsyncIterator[AlertsState]:
+    def live_alerts(self, on_state: OnState | None = None) -> AsyncIterator[AlertsState]:
         """All alerts that are not resolved (first, and whenever `complete`), then changes. Reconnects by itself."""
         return live_messages(self, "/ws/alerts", AlertsState, on_state)
 
-    def live_command(
-        self, command_id: int, on_state: Callable[[LinkState], None] | None = None
-    ) -> AsyncIterator[CommandMessage]:
+    def live_command(self, command_id: int, on_state: OnState | None = None) -> AsyncIterator[CommandMessage]:
         """One command's state and output from its beginning, to its end. Reconnects by itself."""
         return command_messages(self, command_id, on_state)
 
@@ -157,9 +189,19 @@ class AsyncClient(AsyncSession, AsyncQueries):
     async def catalog(self) -> Catalog:
         return await self.request(calls.catalog())
 
-    async def latest(self, server_id: int) -> Latest:
-        """The newest readings of every measurement, in the catalogue's base units."""
-        return read_latest(await self.request(calls.latest(server_id)))
+    @overload
+    async def latest(self) -> pl.DataFrame: ...
+    @overload
+    async def latest(self, server_id: int) -> Latest: ...
+    @overload
+    async def latest(self, server_id: Sequence[int]) -> pl.DataFrame: ...
+    async def latest(self, server_id: int | Sequence[int] | None = None) -> Latest | pl.DataFrame:
+        """The newest readings of every measurement, in the catalogue's base units: of one server as a `Latest`, of
+        several (left out: of all, one request each) as a frame of `latest_to_frame`."""
+        if isinstance(server_id, int):
+            return read_latest(await self.request(calls.latest(server_id)))
+        chosen = [server.id for server in await self.servers()] if server_id is None else server_id
+        return latest_to_frame({one: read_latest(await self.request(calls.latest(one))) for one in chosen})
 
     async def history_series(
         self,

@@ -9,8 +9,9 @@ from typing import Self, TypeVar
 import httpx
 
 from chatops_client import calls
-from chatops_client.errors import ApiError, BackendUnreachableError
-from chatops_client.tokens import Tokens
+from chatops_client.errors import ApiError, BackendUnreachableError, NotLoggedInError
+from chatops_client.retries import RETRIES, pause_before_retry, unanswered
+from chatops_client.tokens import NO_RENEWAL, Tokens
 from chatops_client.wire import Call, build_request, read_answer
 from chatops_protocol.resources import Page, User
 
@@ -25,15 +26,20 @@ class AsyncSession:
         self,
         base_url: str,
         *,
+        token: str | None = None,
         tokens: Tokens | None = None,
         http: httpx.AsyncClient | None = None,
         headers: Mapping[str, str] | None = None,
+        retries: int = RETRIES,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """`http` lets several sessions share one connection pool; its base URL must be `base_url`. `headers` go with
-        every call of this session."""
+        every call of this session. `token`, `tokens` and `retries`: see `Session`."""
+        if token is not None and tokens is not None:
+            raise ValueError("give either `token` or `tokens`")
         self.base_url = base_url.rstrip("/")
-        self.tokens = tokens
+        self.tokens = Tokens.without_renewal(token) if token is not None else tokens
+        self._retries = retries
         self._headers = dict(headers or {})
         self._clock = clock
         self._renewal = asyncio.Lock()
@@ -56,13 +62,13 @@ class AsyncSession:
 
     async def login(self, username: str, password: str, totp_code: str | None = None) -> User:
         """Log in and keep the tokens for the calls that follow. `totp_code`: of whoever has a second factor; without it
-        `ApiError` 401 names the field in `extra`."""
+        `NotLoggedInError` names the field in `extra`."""
         pair = await self._send(calls.login(username, password, totp_code), None)
         self.tokens = Tokens.from_pair(pair, self._clock())
         return pair.user
 
     async def logout(self) -> None:
-        """Revoke the refresh token and forget both. Without tokens, nothing."""
+        """End the session and forget the tokens. Without tokens, nothing."""
         if self.tokens is not None:
             call = calls.logout(self.tokens.refresh_token)
             try:
@@ -97,7 +103,7 @@ class AsyncSession:
 
     async def _fresh_tokens(self) -> Tokens:
         if self.tokens is None:
-            raise ApiError(UNAUTHENTICATED, "log in first")
+            raise NotLoggedInError(UNAUTHENTICATED, "log in first")
         return await self._renew(self.tokens) if self.tokens.due(self._clock()) else self.tokens
 
     async def _renew(self, stale: Tokens) -> Tokens:
@@ -112,26 +118,41 @@ class AsyncSession:
         # One flight: a refresh token used twice revokes the whole session, so whoever waited takes the new pair.
         async with self._renewal:
             if self.tokens is None:
-                raise ApiError(UNAUTHENTICATED, "log in first")
+                raise NotLoggedInError(UNAUTHENTICATED, "log in first")
             if self.tokens is stale:
+                if stale.refresh_token is None:
+                    raise NotLoggedInError(UNAUTHENTICATED, NO_RENEWAL)
                 pair = await self._send(calls.refresh(stale.refresh_token), None)
                 self.tokens = Tokens.from_pair(pair, self._clock())
             return self.tokens
 
     async def _send(self, call: Call[T], access_token: str | None) -> T:
+        sent = 0
+        while True:
+            sent += 1
+            try:
+                return await self._send_once(call, access_token)
+            except (ApiError, BackendUnreachableError) as error:
+                pause = pause_before_retry(call, sent, self._retries, error)
+                if pause is None:
+                    raise
+            await asyncio.sleep(pause)
+
+    async def _send_once(self, call: Call[T], access_token: str | None) -> T:
         try:
             response = await self._http.send(build_request(self._http, call, access_token, self._headers))
         except httpx.HTTPError as error:
-            raise BackendUnreachableError(f"no answer from {self.base_url}: {type(error).__name__}") from error
+            raise unanswered(self.base_url, error) from error
         return read_answer(call, response)
 
-    async def all_pages(self, call: Call[Page[T]]) -> list[T]:
-        """Every item of a list."""
+    async def all_pages(self, call: Call[Page[T]], limit: int | None = None) -> list[T]:
+        """Every item of a list, or the first `limit`."""
         items: list[T] = []
         cursor: str | None = None
-        while True:
+        while limit is None or len(items) < limit:
             page = await self.request(call.page(cursor))
             items += page.items
             cursor = page.next_cursor
             if cursor is None:
-                return items
+                break
+        return items[:limit]

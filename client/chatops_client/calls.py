@@ -40,7 +40,7 @@ def refresh(refresh_token: str) -> Call[TokenPair]:
     return Call("POST", "/auth/refresh", TokenPair, body=RefreshRequest(refresh_token), public=True)
 
 
-def logout(refresh_token: str) -> Call[None]:
+def logout(refresh_token: str | None) -> Call[None]:
     return Call("POST", "/auth/logout", None, body=LogoutRequest(refresh_token))
 
 

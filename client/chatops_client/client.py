@@ -1,28 +1,39 @@
 """The synchronous client, for scripts and notebooks: every REST call of one session."""
 
-import threading
+import contextlib
 import time
-from collections.abc import Callable, Mapping, Sequence
+import weakref
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from datetime import datetime
-from types import TracebackType
-from typing import TypeVar
+from typing import Any, Self, TypeVar, overload
 
 import httpx
 import polars as pl
+from msgspec import Struct
 
-from chatops_client import calls
+from chatops_client import calls, running
 from chatops_client.account import Account
 from chatops_client.alerts import Alerts
 from chatops_client.audit import Audit
+from chatops_client.command_stream import command_messages
 from chatops_client.commands import Commands
 from chatops_client.containers import Containers
 from chatops_client.errors import ApiError, BackendUnreachableError
 from chatops_client.frames import series_to_frame
+from chatops_client.live import LinkState, live_messages
+from chatops_client.live_thread import LiveIterator, ThreadedSession
 from chatops_client.logs import Logs
 from chatops_client.queries import Queries
+from chatops_client.resource_frames import latest_to_frame
+from chatops_client.retries import RETRIES
+from chatops_client.running import OnOutput
+from chatops_client.session import Session
+from chatops_client.settings import ClientSettings
 from chatops_client.tokens import Tokens
 from chatops_client.views import Views
-from chatops_client.wire import Call, Latest, build_request, read_answer, read_latest
+from chatops_client.wire import Latest, read_latest
+from chatops_protocol.command_resources import CommandResult
+from chatops_protocol.live_messages import FleetState, ServerSamples
 from chatops_protocol.resources import (
     AgentWheel,
     ApiKey,
@@ -30,7 +41,6 @@ from chatops_protocol.resources import (
     ConnectionEvent,
     CreatedApiKey,
     MetricSeries,
-    Page,
     Role,
     Server,
     UpdateServerRequest,
@@ -38,17 +48,18 @@ from chatops_protocol.resources import (
     User,
 )
 
-T = TypeVar("T")
-
-TIMEOUT_S = 30.0
-UNAUTHENTICATED = 401
+M = TypeVar("M", bound=Struct)
+OnState = Callable[[LinkState], None]
 
 
-class Client(Queries):
-    """A person's view of one backend. Safe to share between threads.
+class Client(Session, Queries):
+    """A person's view of one backend. Safe to share between threads; needs no event loop.
 
     with Client("http://127.0.0.1:8000", username="admin", password=…) as client:
         frame = client.history(1, "host.cpu_percent", start, end)
+
+    Calls raise `ApiError` when the backend refuses (`NotLoggedInError`, `NotAllowedError`, `NotFoundError`), and
+    `BackendUnreachableError` when it does not answer.
     """
 
     def __init__(
@@ -57,13 +68,14 @@ class Client(Queries):
         *,
         username: str | None = None,
         password: str | None = None,
+        totp_code: str | None = None,
+        token: str | None = None,
         tokens: Tokens | None = None,
         http: httpx.Client | None = None,
+        retries: int = RETRIES,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """With user name and password it logs in at once; otherwise pass `tokens` or call `login`."""
-        self.base_url = base_url.rstrip("/")
-        self.tokens = tokens
+        """See `Session`."""
         self.account = Account(self)
         self.alerts = Alerts(self)
         self.audit = Audit(self)
@@ -71,96 +83,84 @@ class Client(Queries):
         self.containers = Containers(self)
         self.logs = Logs(self)
         self.views = Views(self)
-        self._clock = clock
-        self._renewal = threading.Lock()
-        self._owned = http is None
-        self._http = http or httpx.Client(base_url=self.base_url, timeout=TIMEOUT_S)
-        if username is not None and password is not None:
-            try:
-                self.login(username, password)
-            except BaseException:
-                self.close()
-                raise
+        self._live: weakref.WeakSet[LiveIterator[Any]] = weakref.WeakSet()
+        super().__init__(
+            base_url,
+            username=username,
+            password=password,
+            totp_code=totp_code,
+            token=token,
+            tokens=tokens,
+            http=http,
+            retries=retries,
+            clock=clock,
+        )
 
-    def __enter__(self) -> "Client":
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
+    @classmethod
+    def from_environment(cls, totp_code: str | None = None) -> Self:
+        """Log in as ``CHATOPS_USERNAME`` with ``CHATOPS_PASSWORD`` at ``CHATOPS_API_URL``: see `ClientSettings`."""
+        settings = ClientSettings.from_environment()
+        return cls(settings.api_url, username=settings.username, password=settings.password, totp_code=totp_code)
 
     def close(self) -> None:
-        """Close the connections; the session on the backend lives on (`logout` ends it)."""
-        if self._owned:
-            self._http.close()
+        for live in list(self._live):
+            live.close()
+        super().close()
 
-    def request(self, call: Call[T]) -> T:
-        """Send a call with the access token, renewed first when it is due and once more when it is refused.
+    # -- live, and commands that are waited for ------------------------------------------------------------------
 
-        Raises `ApiError` when the backend refuses and `BackendUnreachableError` when it does not answer.
+    @overload
+    def live(self, *, on_state: OnState | None = None) -> LiveIterator[FleetState]: ...
+    @overload
+    def live(self, server_id: int, *, on_state: OnState | None = None) -> LiveIterator[ServerSamples]: ...
+    def live(
+        self, server_id: int | None = None, *, on_state: OnState | None = None
+    ) -> LiveIterator[FleetState] | LiveIterator[ServerSamples]:
+        """Readings of one server as they are stored, or the state of the fleet: all of it first, then what changes.
+
+        For ``for`` and ``async for``. Reconnects by itself (`on_state` hears of it, in another thread); ends when it is
+        closed or no longer used.
         """
-        if call.public:
-            return self._send(call, None)
-        tokens = self._fresh_tokens()
+        session = ThreadedSession(self)
+        if server_id is None:
+            return self._follow(live_messages(session, "/ws/fleet", FleetState, on_state))
+        return self._follow(live_messages(session, f"/ws/metrics/{server_id}", ServerSamples, on_state))
+
+    def run(
+        self,
+        server_id: int,
+        command: str | Sequence[str],
+        *,
+        timeout_s: float = 60.0,
+        expires_s: float = 60.0,
+        working_directory: str | None = None,
+        on_output: OnOutput | None = None,
+    ) -> CommandResult:
+        """Run a command on a server and wait for its end. `on_output` gets each piece of its output as it comes.
+
+        A text is split as a shell would split it, a list is taken literally. It runs `timeout_s` at most, and has to
+        have begun within `expires_s`. An exit code other than 0 is no exception: see `state` and `exit_code`.
+        Raises `NotAllowedError` when this account may not, `CommandRefusedError` when it was not run. An interrupt
+        (Ctrl-C) cancels the command.
+        """
+        asked = running.request(command, timeout_s, expires_s, working_directory)
+        command_id = self.commands.run(server_id, asked).id
         try:
-            return self._send(call, tokens.access_token)
-        except ApiError as error:
-            if error.status != UNAUTHENTICATED:
-                raise
-        tokens = self._renew(tokens)
-        return self._send(call, tokens.access_token)
+            with self._follow(command_messages(ThreadedSession(self), command_id)) as messages:
+                for message in messages:
+                    running.hand_on(message, on_output)
+        except KeyboardInterrupt:
+            with contextlib.suppress(ApiError, BackendUnreachableError):
+                self.commands.cancel(command_id)
+            raise
+        return running.ended(self.commands.get(command_id))
 
-    def _fresh_tokens(self) -> Tokens:
-        if self.tokens is None:
-            raise ApiError(UNAUTHENTICATED, "log in first")
-        return self._renew(self.tokens) if self.tokens.due(self._clock()) else self.tokens
-
-    def _renew(self, stale: Tokens) -> Tokens:
-        # One flight: a refresh token used twice revokes the whole session, so whoever waited takes the new pair.
-        with self._renewal:
-            if self.tokens is None:
-                raise ApiError(UNAUTHENTICATED, "log in first")
-            if self.tokens is stale:
-                pair = self._send(calls.refresh(stale.refresh_token), None)
-                self.tokens = Tokens.from_pair(pair, self._clock())
-            return self.tokens
-
-    def _send(self, call: Call[T], access_token: str | None) -> T:
-        try:
-            response = self._http.send(build_request(self._http, call, access_token))
-        except httpx.HTTPError as error:
-            raise BackendUnreachableError(f"no answer from {self.base_url}: {type(error).__name__}") from error
-        return read_answer(call, response)
-
-    def all_pages(self, call: Call[Page[T]]) -> list[T]:
-        """Every item of a list."""
-        items: list[T] = []
-        cursor: str | None = None
-        while True:
-            page = self.request(call.page(cursor))
-            items += page.items
-            cursor = page.next_cursor
-            if cursor is None:
-                return items
+    def _follow(self, messages: AsyncGenerator[M, None]) -> LiveIterator[M]:
+        live = LiveIterator(messages)
+        self._live.add(live)
+        return live
 
     # -- people --------------------------------------------------------------------------------------------------
-
-    def login(self, username: str, password: str, totp_code: str | None = None) -> User:
-        """Log in and keep the tokens for the calls that follow. `totp_code`: of whoever has a second factor; without it
-        `ApiError` 401 names the field in `extra`."""
-        pair = self._send(calls.login(username, password, totp_code), None)
-        self.tokens = Tokens.from_pair(pair, self._clock())
-        return pair.user
-
-    def logout(self) -> None:
-        """Revoke the refresh token and forget both. Without tokens, nothing."""
-        if self.tokens is not None:
-            call = calls.logout(self.tokens.refresh_token)
-            try:
-                self.request(call)
-            finally:
-                self.tokens = None
 
     def me(self) -> User:
         return self.request(calls.me())
@@ -229,9 +229,19 @@ class Client(Queries):
     def catalog(self) -> Catalog:
         return self.request(calls.catalog())
 
-    def latest(self, server_id: int) -> Latest:
-        """The newest readings of every measurement, in the catalogue's base units."""
-        return read_latest(self.request(calls.latest(server_id)))
+    @overload
+    def latest(self) -> pl.DataFrame: ...
+    @overload
+    def latest(self, server_id: int) -> Latest: ...
+    @overload
+    def latest(self, server_id: Sequence[int]) -> pl.DataFrame: ...
+    def latest(self, server_id: int | Sequence[int] | None = None) -> Latest | pl.DataFrame:
+        """The newest readings of every measurement, in the catalogue's base units: of one server as a `Latest`, of
+        several (left out: of all, one request each) as a frame of `latest_to_frame`."""
+        if isinstance(server_id, int):
+            return read_latest(self.request(calls.latest(server_id)))
+        chosen = [server.id for server in self.servers()] if server_id is None else server_id
+        return latest_to_frame({one: read_latest(self.request(calls.latest(one))) for one in chosen})
 
     def history_series(
         self,

@@ -4,7 +4,7 @@ The backend sends everything from the beginning at each connect, the same pieces
 before a reconnect is told by its offset and left out.
 """
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 
 from chatops_client.live import LinkState, LiveSession, live_messages
@@ -15,7 +15,7 @@ CommandMessage = CommandChanged | CommandOutput
 
 async def command_messages(
     session: LiveSession, command_id: int, on_state: Callable[[LinkState], None] | None = None
-) -> AsyncIterator[CommandMessage]:
+) -> AsyncGenerator[CommandMessage, None]:
     """Yield until the command has ended and all its output has come. Raises as `live_messages` does."""
     kinds: tuple[type[CommandMessage], ...] = (CommandChanged, CommandOutput)
     messages = live_messages(session, f"/ws/commands/{command_id}", kinds, on_state, ends=True, what="command")

@@ -13,7 +13,7 @@ import msgspec
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake
 
-from chatops_client.errors import ApiError, BackendUnreachableError
+from chatops_client.errors import BackendUnreachableError, refusal
 from chatops_client.wire import PREFIX
 from chatops_protocol.live_messages import (
     CLOSE_BAD_REQUEST,
@@ -94,13 +94,13 @@ async def live_messages(
             return
         report("disconnected")
         if code == CLOSE_BAD_REQUEST:
-            raise ApiError(400, closed_because or "the backend does not understand what is asked for")
+            raise refusal(400, closed_because or "the backend does not understand what is asked for")
         if code == CLOSE_FORBIDDEN:
-            raise ApiError(403, "this account may not watch it")
+            raise refusal(403, "this account may not watch it")
         if code == CLOSE_NOT_FOUND:
-            raise ApiError(404, f"there is no such {what}")
+            raise refusal(404, f"there is no such {what}")
         if code == CLOSE_NO_ANSWER:
-            raise ApiError(502, closed_because or "the host does not answer")
+            raise refusal(502, closed_because or "the host does not answer")
         if code == CLOSE_UNAUTHENTICATED:
             # Expired in between, or revoked: a renewal tells which, and raises 401 when the session is over.
             await session.renew_after_refusal(token)

@@ -5,8 +5,11 @@ from datetime import datetime
 from typing import Protocol, TypedDict, Unpack
 from urllib.parse import urlencode
 
+import polars as pl
+
 from chatops_client.alerts import AsyncSender, Sender
 from chatops_client.live import LinkState, LiveSession, live_messages
+from chatops_client.resource_frames import lines_to_frame
 from chatops_client.wire import Call, query_params, segment
 from chatops_protocol.live_messages import LogLines
 from chatops_protocol.log_lines import Level, LogLine, LogPolicies, LogSource, LogSources
@@ -46,6 +49,20 @@ class Logs:
     def __init__(self, client: Sender) -> None:
         self._client = client
 
+    def __call__(
+        self,
+        server_id: int,
+        *,
+        start: datetime | None = None,
+        end: datetime | None = None,
+        limit: int = 10_000,
+        **filters: Unpack[LineFilters],
+    ) -> pl.DataFrame:
+        """The newest lines as a frame (`lines_to_frame`), newest first, at most `limit`; of the day before `end` when
+        `start` is left out. What the platform has to tell of the server has the source ``chatops``."""
+        found = self._client.all_pages(lines(server_id, start, end, filters), limit)
+        return lines_to_frame(server_id, found)
+
     def page(
         self,
         server_id: int,
@@ -74,6 +91,20 @@ class Logs:
 class AsyncLogs:
     def __init__(self, client: LiveSender) -> None:
         self._client = client
+
+    async def __call__(
+        self,
+        server_id: int,
+        *,
+        start: datetime | None = None,
+        end: datetime | None = None,
+        limit: int = 10_000,
+        **filters: Unpack[LineFilters],
+    ) -> pl.DataFrame:
+        """The newest lines as a frame (`lines_to_frame`), newest first, at most `limit`; of the day before `end` when
+        `start` is left out. What the platform has to tell of the server has the source ``chatops``."""
+        found = await self._client.all_pages(lines(server_id, start, end, filters), limit)
+        return lines_to_frame(server_id, found)
 
     async def page(
         self,

@@ -10,7 +10,7 @@ import httpx
 import msgspec
 from msgspec import Struct
 
-from chatops_client.errors import ApiError
+from chatops_client.errors import ApiError, refusal
 from chatops_protocol.resources import Problem
 
 PREFIX = "/api/v1"
@@ -115,9 +115,14 @@ def segment(value: int | str) -> str:
 
 
 def _refusal(response: httpx.Response) -> ApiError:
+    status, again = response.status_code, _seconds(response.headers.get("retry-after"))
     try:
         problem = msgspec.json.decode(response.content, type=Problem)
     except msgspec.DecodeError:
-        text = f"the backend answered {response.status_code} {response.reason_phrase}".strip()
-        return ApiError(response.status_code, text)
-    return ApiError(response.status_code, problem.detail or problem.title, problem.extra or ())
+        return refusal(status, f"the backend answered {status} {response.reason_phrase}".strip(), (), again)
+    return refusal(status, problem.detail or problem.title, problem.extra or (), again)
+
+
+def _seconds(text: str | None) -> float | None:
+    """Of ``Retry-After`` as ChatOps writes it, in seconds; a proxy's date counts as nothing said."""
+    return float(text) if text is not None and text.isascii() and text.isdigit() else None

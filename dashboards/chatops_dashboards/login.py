@@ -63,7 +63,7 @@ def add_login_routes(
             if not (code := code.replace(" ", "")[:64]):
                 return await login_page(400, "Type the code that your app shows.", username, wants_code=True)
         headers = _program(request.user_agent.string)
-        client = AsyncClient(settings.api_url, http=http, headers=headers)
+        client = AsyncClient(settings.api_url, http=http, headers=headers, retries=0)
         try:
             user = await client.login(username, password, code)
         except ApiError as error:
