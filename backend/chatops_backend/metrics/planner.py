@@ -5,6 +5,7 @@ So the cost of a query follows the points asked for, not the history stored. Agg
 themselves ask for the finest tier instead.
 """
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
@@ -16,13 +17,10 @@ MAX_POINTS = 10_000
 # What one query may read where no roll-up helps it: percentiles sort it, `last` looks at each.
 MAX_READINGS = 2_000_000
 
-# Width of a row in seconds, and how long rows are kept (`metrics.set_policies`); None is for ever.
-_TIERS: tuple[tuple[Tier, float, timedelta | None], ...] = (
-    ("1d", 86_400.0, None),
-    ("1h", 3_600.0, timedelta(days=730)),
-    ("1m", 60.0, timedelta(days=90)),
-)
-RAW_KEPT = timedelta(days=7)
+# Width of a row in seconds.
+WIDTHS: tuple[tuple[Tier, float], ...] = (("1d", 86_400.0), ("1h", 3_600.0), ("1m", 60.0))
+# How long rows are kept until somebody changes it (`KeptTiers` asks the database); days are kept for ever.
+KEPT: Mapping[Tier, timedelta] = {"raw": timedelta(days=7), "1m": timedelta(days=90), "1h": timedelta(days=730)}
 _EPOCH = datetime(2000, 1, 3, tzinfo=UTC)  # where TimescaleDB's `time_bucket` counts from: a Monday
 
 # The tier that fits the points; the finest that `MAX_READINGS` allow; or raw rows and nothing else.
@@ -55,8 +53,11 @@ def plan(
     against_s: float = 0,
     reading: Reading = "fitting",
     servers: int = 1,
+    whole_since: Mapping[Tier, datetime] | None = None,
 ) -> Plan:
     """`interval_s` is the time between raw rows. `start` < `end`, 1 ≤ `points`. Raises `NoTierError`.
+
+    `whole_since` says from when on each tier that is not kept for ever has all its rows; by default `KEPT` does.
 
     `combined`: several series become one. Raw rows of two servers never share a time, so they need a common bucket,
     two intervals wide: a narrower one would miss a late reading now and then, and a sum would dip. The same holds for
@@ -66,17 +67,18 @@ def plan(
     length_s = (end - start).total_seconds()
     wanted_s = length_s / points
     earliest = start - timedelta(seconds=against_s)
-    kept: list[tuple[Tier, float]] = [(t, width) for t, width, k in _TIERS if k is None or earliest >= now - k]
-    if earliest >= now - RAW_KEPT:
-        kept.append(("raw", interval_s))
+    if whole_since is None:
+        whole_since = {tier: now - kept for tier, kept in KEPT.items()}
+    tiers: tuple[tuple[Tier, float], ...] = (*WIDTHS, ("raw", interval_s))
+    kept = [found for found in tiers if found[0] not in whole_since or earliest >= whole_since[found[0]]]
     covering = [(t, width) for t, width in kept if t == "raw" or against_s % width == 0]
     if reading == "raw":
         covering = [found for found in covering if found[0] == "raw"]
         if not covering:
             raise NoTierError(
-                "Percentiles are computed from the readings themselves, which are kept for "
-                f"{RAW_KEPT.days} days: ask for a range that begins (with `against_s`) after "
-                f"{(now - RAW_KEPT).isoformat(timespec='seconds')}, or for avg, min or max."
+                "Percentiles are computed from the readings themselves, which are not kept so long: ask for a range "
+                f"that begins (with `against_s`) after {whole_since['raw'].isoformat(timespec='seconds')}, or for avg, "
+                "min or max."
             )
     if not covering:
         raise NoTierError(

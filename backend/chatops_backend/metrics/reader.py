@@ -13,6 +13,7 @@ from asyncpg import Record
 from chatops_backend.database.interface import Database
 from chatops_backend.database.queries import load_queries
 from chatops_backend.metrics import combine
+from chatops_backend.metrics.kept_tiers import KeptTiers
 from chatops_backend.metrics.planner import MAX_READINGS, NoTierError, Plan, Reading, plan
 from chatops_backend.metrics.question import (
     Question,
@@ -41,6 +42,7 @@ class MetricReader:
         self._database = database
         self._clock = clock
         self._queries = load_queries("metrics")
+        self.kept_tiers = KeptTiers(database)
 
     async def latest(self, server_id: int) -> dict[str, Any]:
         """The newest collection: ``{time, host: {…} | None, cpu: [{core, …}], …}``. Raises `ProblemError` 404."""
@@ -96,13 +98,14 @@ class MetricReader:
         left = MAX_TOTAL_POINTS
         for measurement, field in metrics:
             rhythm_s = max(interval_s, _SLOW_MEASUREMENTS.get(measurement.name, 0.0))
-            read = _Read(question, measurement, field, rhythm_s, self._plan(question, end, rhythm_s))
+            read = _Read(question, measurement, field, rhythm_s, await self._plan(question, end, rhythm_s))
             answer, points = await self._series_of(read, left)
             left -= points
             answers.append(answer)
         return answers
 
-    def _plan(self, question: Question, end: datetime, interval_s: float) -> Plan:
+    async def _plan(self, question: Question, end: datetime, interval_s: float) -> Plan:
+        now = datetime.fromtimestamp(self._clock(), UTC)
         aggregate = question.aggregate
         reading: Reading = "raw" if aggregate in PERCENTILES else "finest" if aggregate == "last" else "fitting"
         try:
@@ -110,12 +113,13 @@ class MetricReader:
                 question.start,
                 end,
                 question.points,
-                datetime.fromtimestamp(self._clock(), UTC),
+                now,
                 interval_s,
                 combined=aggregate is not None,
                 against_s=question.against_s,
                 reading=reading,
                 servers=len(question.server_ids),
+                whole_since=await self.kept_tiers.whole_since(now),
             )
         except NoTierError as error:
             raise ProblemError(400, "Not stored that finely", str(error)) from None

@@ -12,7 +12,7 @@ from chatops_backend.accounts.access import allow
 from chatops_backend.accounts.visibility import Visible
 from chatops_backend.database.interface import Database
 from chatops_backend.database.queries import load_queries
-from chatops_backend.metrics import arrow
+from chatops_backend.metrics import arrow, policies, storage
 from chatops_backend.metrics.question import MAX_TOP, Question
 from chatops_backend.metrics.reader import MetricReader
 from chatops_backend.problems import ProblemError
@@ -137,4 +137,9 @@ def _labels(text: str) -> dict[str, str]:
         ) from None
 
 
-route_handlers = [Router("/metrics", route_handlers=[get_catalog, get_latest, get_history, query])]
+route_handlers = [
+    Router(
+        "/metrics",
+        route_handlers=[get_catalog, get_latest, get_history, query, *policies.route_handlers, *storage.route_handlers],
+    )
+]

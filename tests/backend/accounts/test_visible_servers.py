@@ -8,10 +8,12 @@ import json
 import re
 import secrets
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 
 import httpx
+import polars as pl
 import pytest
 import websockets
 
@@ -24,6 +26,7 @@ from chatops_backend.database.interface import Database
 from chatops_backend.database.open import open_database
 from tests.backend.accounts.test_access_matrix import ACCESS
 from tests.backend.audit.test_every_change_is_recorded import RECIPES, RULE, SILENCE, World, everything
+from tests.backend.transfer.importing import body_of
 
 pytestmark = pytest.mark.anyio
 
@@ -50,6 +53,12 @@ LISTS = {
 TESTED_BELOW = {
     "GET /api/v1/commands/policies",
     "GET /api/v1/metrics/query",
+    "POST /api/v1/metrics/import",
+    "GET /api/v1/analysis/forecast",
+    "GET /api/v1/analysis/anomalies",
+    "GET /api/v1/analysis/correlate",
+    "GET /api/v1/analysis/compare",
+    "GET /api/v1/analysis/blame",
     "POST /api/v1/commands",
     "POST /api/v1/alerts/thresholds",
     "POST /api/v1/alerts/thresholds/backtest",
@@ -68,7 +77,15 @@ def of_no_server(route: str) -> bool:
     """Kind 4: administrators only, public, or about accounts, channels and what holds for the whole installation."""
     path = route.split()[1].removeprefix("/api/v1")
     return ACCESS[route] in ("anyone", "admin", "agent") or path.startswith(
-        ("/auth/", "/views", "/alerts/channels", "/metrics/catalog", "/logs/policies")
+        (
+            "/auth/",
+            "/views",
+            "/alerts/channels",
+            "/metrics/catalog",
+            "/metrics/policies",
+            "/logs/policies",
+            "/metrics/import",
+        )
     )
 
 
@@ -177,6 +194,52 @@ async def test_lists_hold_what_may_be_seen_and_nothing_else(limited, route) -> N
     ever = {"start": "2020-01-01T00:00:00Z", "end": "2100-01-01T00:00:00Z"}
     for query in ({"server_id": limited.hidden}, {"search": limited.word}, {"tag": limited.word}, ever):
         assert limited.word not in (await limited.api.get(path, params=query)).text
+
+
+async def test_analyses_are_of_visible_servers_only(limited) -> None:
+    span = {"start": "2026-01-01T00:00:00Z", "end": "2026-01-01T02:00:00Z", "metric": "host.cpu_percent"}
+    await limited.world.database.execute(
+        "INSERT INTO metrics.host (time, server_id, cpu_percent) "
+        "SELECT moment, server, 50 + 20 * sin(extract(epoch FROM moment)) FROM unnest($1::integer[]) AS server, "
+        "generate_series('2026-01-01T00:00Z'::timestamptz, '2026-01-01T01:59Z', '1 min') AS moment",
+        [limited.own, limited.hidden],
+    )
+    several, single = ("forecast", "anomalies", "compare"), ("correlate", "blame")
+    for name in (*several, *single):
+        sent = span if name != "forecast" else {"metric": span["metric"], "end": span["end"]}
+        path = f"/analysis/{name}"
+        assert (await limited.api.get(path, params=sent | {"server_id": limited.hidden})).status_code == 404, name
+        answer = await limited.api.get(path, params=sent | {"server_id": limited.own})
+        assert answer.status_code == 200, answer.text
+        # So the 404 is for what may not be seen, not for what is not there.
+        everybodys = await limited.world.person.api.get(path, params=sent | {"server_id": limited.hidden})
+        assert everybodys.status_code == 200, name
+    for name in several:
+        sent = span if name != "forecast" else {"metric": span["metric"], "end": span["end"]}
+        both = await limited.api.get(f"/analysis/{name}", params=sent | {"server_id": [limited.own, limited.hidden]})
+        assert both.status_code == 404
+        tagged = await limited.api.get(f"/analysis/{name}", params=sent | {"tag": "shared"})
+        assert {one["server_id"] for one in tagged.json()["series"]} == {limited.own}
+        hidden = await limited.api.get(f"/analysis/{name}", params=sent | {"tag": limited.word})
+        unknown = await limited.api.get(f"/analysis/{name}", params=sent | {"tag": "none-has-it"})
+        assert hidden.status_code == unknown.status_code == 400
+    asked = span | {"server_id": limited.own}
+    others = await limited.api.get("/analysis/correlate", params=asked | {"other_server_id": limited.hidden})
+    assert others.status_code == 404
+    others = await limited.api.get("/analysis/correlate", params=asked | {"other_tag": "shared"})
+    assert others.json()["series"] == []
+    others = await limited.world.person.api.get("/analysis/correlate", params=asked | {"other_tag": "shared"})
+    assert limited.hidden in {one["server_id"] for one in others.json()["series"]}
+
+
+async def test_rows_are_imported_of_visible_servers_only(limited) -> None:
+    rows = pl.DataFrame({"server_id": [limited.own, limited.hidden, 2_000_000_000], "busy_percent": [1.0, 2.0, 3.0]})
+    body = body_of(rows.with_columns(time=datetime.now(UTC) - timedelta(hours=1), device=pl.lit("sda")))
+    answer = await limited.api.post("/metrics/import", params={"measurement": "disk"}, content=body)
+    assert answer.json()["stored"] == 1
+    assert answer.json()["refused"] == [{"reason": "unknown_server", "count": 2}]
+    found = await limited.world.database.fetch("SELECT server_id FROM metrics.disk")
+    assert limited.hidden not in {row["server_id"] for row in found}
 
 
 async def test_pages_of_a_list_are_full_though_others_servers_lie_between(limited) -> None:

@@ -7,10 +7,12 @@ import json
 import secrets
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 import httpx
+import polars as pl
 import pyotp
 import pytest
 
@@ -20,6 +22,7 @@ from chatops_backend.audit.verification import verify
 from chatops_backend.database.interface import Database
 from chatops_backend.database.open import open_database
 from tests.backend.audit.tampering import broken_log
+from tests.backend.transfer.importing import body_of
 
 pytestmark = pytest.mark.anyio
 
@@ -156,6 +159,12 @@ async def recovery_code(world: World) -> Any:
     return {"totp_code": confirmed.json()["recovery_codes"][0]}
 
 
+async def rows_of_a_server(world: World) -> Any:
+    times = [datetime.now(UTC) - timedelta(hours=1)]
+    rows = pl.DataFrame({"time": times, "server_id": [await world.server()], "device": ["sda"], "busy_percent": [5.0]})
+    return body_of(rows)
+
+
 RECIPES: dict[str, Recipe] = {
     "POST /auth/login": Recipe("auth.login", body=own_log_in),
     "POST /auth/logout": Recipe("auth.logout"),
@@ -201,6 +210,8 @@ RECIPES: dict[str, Recipe] = {
     "POST /views": Recipe("view.create", body=given(name=fresh, query={"range": "6h"})),
     "PUT /views/{view_id:int}": Recipe("view.update", "view", given(name=fresh, query={"range": "6h"})),
     "DELETE /views/{view_id:int}": Recipe("view.delete", "view"),
+    "POST /metrics/import": Recipe("metrics.import", body=rows_of_a_server),
+    "PUT /metrics/policies": Recipe("metric_policies.update", body=given(raw_days=8, minutes_days=90, hours_days=730)),
     "PUT /logs/policies": Recipe("log_policies.update", body=given(keep_days=20, compress_after_days=5)),
     "POST /commands": Recipe("command.run", body=command_on_a_server, result="intended"),
     "POST /commands/{server_id:int}": Recipe("command.run", "server", given(argv=["true"]), "intended", makes=True),
@@ -217,6 +228,7 @@ RECIPES: dict[str, Recipe] = {
     },
 }
 CHANGES_NOTHING = {
+    "POST /metrics/import/finish": "brings the roll-ups up to date; what was imported is recorded",
     "POST /auth/second-factor/prove": "says again who is there; a wrong code is recorded",
     "POST /auth/refresh": "the session goes on as it was; a token used twice is recorded",
     "POST /alerts/thresholds/backtest": "reads stored readings",
@@ -259,8 +271,11 @@ async def prepared(world: World, route: str) -> tuple[Callable[[], Awaitable[htt
     path = path.replace("{pid:int}", "4711").replace("{container_id:str}", "web")
     if path.startswith("/docker/"):
         path += "?wait_s=0"  # no agent is there to answer
+    if path == "/metrics/import":
+        path += "?measurement=disk"
     body = await recipe.body(world)
-    return lambda: world.person.api.request(method, path, **({} if body is None else {"json": body})), made
+    sent = {} if body is None else {"content" if isinstance(body, bytes) else "json": body}
+    return lambda: world.person.api.request(method, path, **sent), made
 
 
 @pytest.mark.parametrize("route", RECIPES)
@@ -316,4 +331,5 @@ async def everything(database: Database) -> dict[str, Any]:
         "command_groups",
         "saved_views",
     )
-    return {table: await database.fetch(f"SELECT * FROM chatops.{table} ORDER BY 1, 2") for table in tables}
+    found = {table: await database.fetch(f"SELECT * FROM chatops.{table} ORDER BY 1, 2") for table in tables}
+    return found | {"disk": await database.fetch("SELECT * FROM metrics.disk ORDER BY 1, 2")}
