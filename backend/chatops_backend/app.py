@@ -61,6 +61,9 @@ from chatops_backend.servers import routes as server_routes
 from chatops_backend.servers.agent_keys import STATE_KEY as KEY_REVOCATIONS
 from chatops_backend.servers.agent_keys import KeyRevocations
 from chatops_backend.settings import Settings, load_or_create_secret_key
+from chatops_backend.transfer import routes as transfer_routes
+from chatops_backend.transfer.importer import Importer
+from chatops_backend.transfer.rollups import RollUps
 from chatops_backend.views import routes as view_routes
 from chatops_protocol import __version__
 
@@ -95,6 +98,8 @@ def create_app(
     tasks["audit head"] = HeadLog(database).run
     if not database.runs_policies:
         tasks["job runner"] = JobRunner(database).run
+    rollups = RollUps(database)
+    tasks["import roll-ups"] = rollups.run
     alerts_board, sender, wake = AlertsBoard(database), create_sender(settings), asyncio.Event()
     evaluator, metric_reader = Evaluator(database, enqueue), MetricReader(database)
     tasks |= {
@@ -120,6 +125,7 @@ def create_app(
                     *account_routes.route_handlers,
                     *server_routes.route_handlers,
                     *metrics_routes.route_handlers,
+                    *transfer_routes.route_handlers,
                     *alert_routes.route_handlers,
                     *log_routes.route_handlers,
                     *log_stream.route_handlers,
@@ -146,6 +152,8 @@ def create_app(
             "log_tail": _provide(log_tail),
             "gateway": _provide(gateway),
             "metric_reader": _provide(metric_reader),
+            "importer": _provide(Importer(database, rollups)),
+            "rollups": _provide(rollups),
             "sender": _provide(sender),
             "replays": _provide(Replays(database)),
             "alerts_board": _provide(alerts_board),
