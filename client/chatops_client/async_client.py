@@ -24,6 +24,7 @@ from chatops_client.resource_frames import latest_to_frame
 from chatops_client.retries import RETRIES
 from chatops_client.running import OnOutput
 from chatops_client.tokens import Tokens
+from chatops_client.transfer import AsyncTransfer
 from chatops_client.views import AsyncViews
 from chatops_client.wire import Latest, read_latest
 from chatops_protocol.command_resources import CommandResult
@@ -72,6 +73,7 @@ class AsyncClient(AsyncSession, AsyncQueries):
         self.commands = AsyncCommands(self)
         self.containers = AsyncContainers(self)
         self.logs = AsyncLogs(self)
+        self.transfer = AsyncTransfer(self)
         self.views = AsyncViews(self)
 
     @overload

@@ -30,6 +30,7 @@ from chatops_client.running import OnOutput
 from chatops_client.session import Session
 from chatops_client.settings import ClientSettings
 from chatops_client.tokens import Tokens
+from chatops_client.transfer import Transfer
 from chatops_client.views import Views
 from chatops_client.wire import Latest, read_latest
 from chatops_protocol.command_resources import CommandResult
@@ -82,6 +83,7 @@ class Client(Session, Queries):
         self.commands = Commands(self)
         self.containers = Containers(self)
         self.logs = Logs(self)
+        self.transfer = Transfer(self)
         self.views = Views(self)
         self._live: weakref.WeakSet[LiveIterator[Any]] = weakref.WeakSet()
         super().__init__(

@@ -1,7 +1,8 @@
 """When a call is sent again. Pure: used by both clients' sessions, which wait and send.
 
-Only what changes nothing (GET) is sent again: of anything else nobody knows whether the lost answer was a yes. An
-answer that takes too long is not asked for again either, since the backend would work on both.
+Only what changes nothing (GET), or nothing the second time (an import of rows), is sent again: of anything else nobody
+knows whether the lost answer was a yes. An answer that takes too long is not asked for again either, since the backend
+would work on both.
 """
 
 import random
@@ -32,7 +33,7 @@ def pause_before_retry(
 
     0.25 s, 0.5 s, 1 s, each up to half longer, or what the backend asks for in ``Retry-After``.
     """
-    if call.method != "GET" or sent > retries:
+    if not (call.method == "GET" or call.repeatable) or sent > retries:
         return None
     pause = FIRST_PAUSE_S * float(2 ** (sent - 1))
     if isinstance(error, ApiError):

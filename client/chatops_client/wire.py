@@ -32,16 +32,18 @@ class Latest(Struct, frozen=True):
 @dataclass(frozen=True)
 class Call(Generic[T]):
     """One request. `answer` is the type the body decodes to, bytes for the body as it is; `public` calls carry no
-    token; `timeout_s` is that of the connection pool unless the answer takes longer than others."""
+    token; `timeout_s` is that of the connection pool unless the answer takes longer than others. A `body` of bytes is
+    an Arrow stream. `repeatable`: to be sent again when the connection is lost, as what changes nothing is."""
 
     method: str
     path: str
     answer: type[T] | None
     params: tuple[tuple[str, str], ...] = ()
-    body: Struct | None = None
+    body: Struct | list[Any] | bytes | None = None
     public: bool = False
     timeout_s: float | None = None
     accept: str = JSON
+    repeatable: bool = False
 
     def page(self, cursor: str | None, size: int | None = None) -> "Call[T]":
         """The same list, from `cursor` on."""
@@ -60,9 +62,10 @@ def build_request(
     if access_token is not None:
         headers["authorization"] = f"Bearer {access_token}"
     content = None
-    if call.body is not None:
-        headers["content-type"] = "application/json"
-        content = msgspec.json.encode(call.body)
+    if isinstance(call.body, bytes):
+        headers["content-type"], content = ARROW, call.body
+    elif call.body is not None:
+        headers["content-type"], content = JSON, msgspec.json.encode(call.body)
     return http.build_request(
         call.method,
         PREFIX + call.path,
