@@ -28,6 +28,7 @@ from chatops_protocol.resources import (
     User,
     WriteServerRequest,
 )
+from chatops_protocol.storage_resources import Storage
 
 # -- people ------------------------------------------------------------------------------------------------------
 
@@ -136,3 +137,7 @@ def history(
 ) -> Call[MetricSeries]:
     parameters = {"metric": metric, "start": start, "end": end, "points": points, "labels": labels or None}
     return Call("GET", f"/metrics/{segment(server_id)}/history", MetricSeries, query_params(parameters))
+
+
+def storage() -> Call[Storage]:
+    return Call("GET", "/metrics/storage", Storage)

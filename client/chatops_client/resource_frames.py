@@ -1,4 +1,4 @@
-"""Alerts, log lines and newest readings as polars frames. Pure. Times are UTC."""
+"""Alerts, log lines, newest readings and what they take on disk as polars frames. Pure. Times are UTC."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -11,6 +11,7 @@ from chatops_client.wire import Latest
 from chatops_protocol.alert_resources import Alert
 from chatops_protocol.catalog import MEASUREMENTS
 from chatops_protocol.log_lines import LogLine
+from chatops_protocol.storage_resources import Storage
 
 # Of which polars says that each is a class or an instance.
 Columns = dict[str, type[pl.DataType] | pl.DataType]
@@ -51,6 +52,19 @@ LATEST_COLUMNS: Columns = {
     "value": pl.Float64,
     "unit": pl.String,
 }
+STORAGE_COLUMNS: Columns = {
+    "measurement": pl.String,
+    "tier": pl.String,
+    "size_bytes": pl.Int64,
+    "chunks": pl.Int64,
+    "compressed_chunks": pl.Int64,
+    "compressed_rows": pl.Int64,
+    "before_bytes": pl.Int64,
+    "after_bytes": pl.Int64,
+    "start": TIME,
+    "end": TIME,
+    "kept_days": pl.Float64,
+}
 
 
 def alerts_to_frame(alerts: Iterable[Alert]) -> pl.DataFrame:
@@ -89,6 +103,11 @@ def latest_to_frame(latest: Mapping[int, Latest]) -> pl.DataFrame:
                     if field.name in one
                 ]
     return pl.DataFrame(rows, schema=LATEST_COLUMNS, orient="row")
+
+
+def storage_to_frame(storage: Storage) -> pl.DataFrame:
+    """One row per measurement and tier: `TierStorage` says what the columns mean. `kept_days` is null for ever."""
+    return pl.DataFrame([msgspec.structs.astuple(tier) for tier in storage.tiers], schema=STORAGE_COLUMNS, orient="row")
 
 
 def labels_text(labels: Mapping[str, Any]) -> str:
