@@ -11,6 +11,7 @@ from chatops_dashboards.browser_address import names_browser
 from chatops_dashboards.guard import content_policy, protect
 from chatops_dashboards.live import LiveViews, register_live
 from chatops_dashboards.login import add_login_routes
+from chatops_dashboards.pages.explore.download import add_download_route
 from chatops_dashboards.session import SessionStore
 from chatops_dashboards.settings import DashboardSettings
 from chatops_dashboards.shell import register_shell, shell_layout
@@ -76,6 +77,7 @@ def create_app(settings: DashboardSettings) -> Quart:
     register_shell(app, PAGES, settings)
     register_live(app, views)
     add_login_routes(server, sessions, settings, http)
+    add_download_route(server)
     policy.append(content_policy(list(app.csp_hashes())))
 
     @server.after_serving

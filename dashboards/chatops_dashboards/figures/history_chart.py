@@ -48,7 +48,7 @@ def history_figure(
     traces: list[dict[str, Any]] = []
     for index, series in enumerate(chosen):
         colour = metric_colour(answer.metric) if len(chosen) == 1 else SERIES_COLOURS[index % len(SERIES_COLOURS)]
-        traces += _traces(
+        traces += series_traces(
             with_gaps(series, answer.bucket_seconds), plain(series_name(series.labels)), colour, scale, zone
         )
     top = 100.0 if answer.unit == "percent" and (largest(answer) or 0) <= 100 else None
@@ -75,7 +75,8 @@ def describe(answer: MetricSeries) -> str:
     return f"{TIER_WORDS[answer.tier]}, one point per {format_duration(answer.bucket_seconds)}, {count}"
 
 
-def _traces(series: Series, name: str, colour: str, scale: Scale, zone: tzinfo) -> list[dict[str, Any]]:
+def series_traces(series: Series, name: str, colour: str, scale: Scale, zone: tzinfo) -> list[dict[str, Any]]:
+    """The bands of a series that `with_gaps` has broken, then its line, which is the last."""
     times = [on_axis(moment, zone) for moment in series.time]
     traces: list[dict[str, Any]] = []
     for run in _runs(series.min):
