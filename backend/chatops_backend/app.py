@@ -30,6 +30,8 @@ from chatops_backend.alerts.pictures import AlertPictures
 from chatops_backend.alerts.reminders import Reminders
 from chatops_backend.alerts.replays import Replays
 from chatops_backend.alerts.transports.sender import create_sender
+from chatops_backend.analysis import routes as analysis_routes
+from chatops_backend.analysis.turns import Turns
 from chatops_backend.audit import routes as audit_routes
 from chatops_backend.audit.actor import provide_actor
 from chatops_backend.audit.head_log import HeadLog
@@ -125,6 +127,7 @@ def create_app(
                     *account_routes.route_handlers,
                     *server_routes.route_handlers,
                     *metrics_routes.route_handlers,
+                    *analysis_routes.route_handlers,
                     *transfer_routes.route_handlers,
                     *alert_routes.route_handlers,
                     *log_routes.route_handlers,
@@ -156,6 +159,7 @@ def create_app(
             "rollups": _provide(rollups),
             "sender": _provide(sender),
             "replays": _provide(Replays(database)),
+            "turns": _provide(Turns(database)),
             "alerts_board": _provide(alerts_board),
             "channel": _provide(channel),
             "orders": _provide(orders),

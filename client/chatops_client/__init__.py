@@ -1,5 +1,6 @@
 """Python client of the ChatOps REST API and live WebSockets: resources as structs, metrics as polars frames."""
 
+from chatops_client.analysis_frames import analysis_to_frame
 from chatops_client.async_client import AsyncClient
 from chatops_client.client import Client
 from chatops_client.errors import (
@@ -30,5 +31,6 @@ __all__ = [
     "NotLoggedInError",
     "SettingsError",
     "Tokens",
+    "analysis_to_frame",
     "series_to_frame",
 ]

@@ -11,6 +11,7 @@ import polars as pl
 from chatops_client import calls, running
 from chatops_client.account import AsyncAccount
 from chatops_client.alerts import AsyncAlerts
+from chatops_client.analysis import AsyncAnalysis
 from chatops_client.async_session import AsyncSession
 from chatops_client.audit import AsyncAudit
 from chatops_client.command_stream import CommandMessage, command_messages
@@ -69,6 +70,7 @@ class AsyncClient(AsyncSession, AsyncQueries):
         super().__init__(base_url, token=token, tokens=tokens, http=http, headers=headers, retries=retries, clock=clock)
         self.account = AsyncAccount(self)
         self.alerts = AsyncAlerts(self)
+        self.analysis = AsyncAnalysis(self)
         self.audit = AsyncAudit(self)
         self.commands = AsyncCommands(self)
         self.containers = AsyncContainers(self)

@@ -14,6 +14,7 @@ from msgspec import Struct
 from chatops_client import calls, running
 from chatops_client.account import Account
 from chatops_client.alerts import Alerts
+from chatops_client.analysis import Analysis
 from chatops_client.audit import Audit
 from chatops_client.command_stream import command_messages
 from chatops_client.commands import Commands
@@ -79,6 +80,7 @@ class Client(Session, Queries):
         """See `Session`."""
         self.account = Account(self)
         self.alerts = Alerts(self)
+        self.analysis = Analysis(self)
         self.audit = Audit(self)
         self.commands = Commands(self)
         self.containers = Containers(self)

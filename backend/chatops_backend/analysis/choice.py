@@ -114,11 +114,6 @@ def finest_kept(
     return next(reaching, candidates[-1])
 
 
-def kept_since(now: datetime) -> dict[Tier, datetime]:
-    """Since when a tier that is dropped after a time has all its rows."""
-    return {"raw": now - timedelta(days=7), "1m": now - timedelta(days=90), "1h": now - timedelta(days=730)}
-
-
 def _question(metric: str, labels: dict[str, str], start: datetime, end: datetime | None) -> Question:
     return Question(metrics=[metric], server_ids=[], start=start, end=end, points=1, labels=labels)
 

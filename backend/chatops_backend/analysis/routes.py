@@ -1,5 +1,6 @@
 """``/analysis``: forecast, anomalies, correlate, compare, blame. Thin: each question decides in its own module."""
 
+import math
 import time
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Literal
@@ -12,7 +13,6 @@ from chatops_backend.accounts.access import allow
 from chatops_backend.accounts.visibility import Visible
 from chatops_backend.analysis.choice import (
     chosen_servers,
-    kept_since,
     read_choice,
     read_range,
     required_interval,
@@ -21,6 +21,7 @@ from chatops_backend.analysis.forecast import default_direction, default_level
 from chatops_backend.analysis.questions import anomalies, blame, compare, correlate, forecast
 from chatops_backend.analysis.turns import Turns
 from chatops_backend.database.interface import Database
+from chatops_backend.metrics.reader import MetricReader
 from chatops_backend.problems import ProblemError
 from chatops_protocol.analysis_resources import Anomalies, Blame, Comparison, Correlations, Direction, Forecast
 from chatops_protocol.resources import TAG_PATTERN
@@ -57,6 +58,8 @@ async def get_forecast(
     end: End = None,
 ) -> Forecast:
     """When each series reaches a level, by a robust line through its past."""
+    if level is not None and not math.isfinite(level):
+        raise ProblemError(400, "Level not usable", "`level` must be a number.")
     choice = await read_choice(database, visible, metric, server_ids, tag, labels)
     now = _now()
     whole = read_range((end or now) - timedelta(seconds=history_s), end, now, forecast.LONGEST_HISTORY_S)
@@ -74,6 +77,7 @@ async def get_anomalies(
     start: FromQuery[datetime],
     database: NamedDependency[Database],
     turns: NamedDependency[Turns],
+    metric_reader: NamedDependency[MetricReader],
     visible: Visible,
     server_ids: ServerIds = None,
     tag: Tag = None,
@@ -87,7 +91,9 @@ async def get_anomalies(
     now = _now()
     window = read_range(start, end, now, anomalies.LONGEST_S)
     question = anomalies.AnomalyQuestion(choice, window, weeks, threshold)
-    return await turns.run(request, anomalies.ask(database, turns, question, kept_since(now)))
+    return await turns.run(
+        request, anomalies.ask(database, turns, question, await metric_reader.kept_tiers.whole_since(now))
+    )
 
 
 @get("/correlate", opt=allow("viewer"))
@@ -98,6 +104,7 @@ async def get_correlations(
     start: FromQuery[datetime],
     database: NamedDependency[Database],
     turns: NamedDependency[Turns],
+    metric_reader: NamedDependency[MetricReader],
     visible: Visible,
     labels: Labels = "{}",
     end: End = None,
@@ -117,7 +124,9 @@ async def get_correlations(
     now = _now()
     window = read_range(start, end, now, correlate.LONGEST_S)
     question = correlate.CorrelateQuestion(choice, others, window, max_lag_s, method, limit)
-    return await turns.run(request, correlate.ask(database, turns, question, kept_since(now)))
+    return await turns.run(
+        request, correlate.ask(database, turns, question, await metric_reader.kept_tiers.whole_since(now))
+    )
 
 
 @get("/compare", opt=allow("viewer"))
@@ -127,6 +136,7 @@ async def get_comparison(
     start: FromQuery[datetime],
     database: NamedDependency[Database],
     turns: NamedDependency[Turns],
+    metric_reader: NamedDependency[MetricReader],
     visible: Visible,
     server_ids: ServerIds = None,
     tag: Tag = None,
@@ -141,7 +151,9 @@ async def get_comparison(
     period_s = DAY_S if against == "day" else 7 * DAY_S
     window = read_range(start, end, now, 7 * DAY_S)
     question = compare.CompareQuestion(choice, window, period_s, windows or USUAL_WINDOWS[against])
-    return await turns.run(request, compare.ask(database, turns, question, kept_since(now)))
+    return await turns.run(
+        request, compare.ask(database, turns, question, await metric_reader.kept_tiers.whole_since(now))
+    )
 
 
 @get("/blame", opt=allow("viewer"))
@@ -151,6 +163,7 @@ async def get_blame(
     start: FromQuery[datetime],
     database: NamedDependency[Database],
     turns: NamedDependency[Turns],
+    metric_reader: NamedDependency[MetricReader],
     visible: Visible,
     metric: Metric = "host.cpu_percent",
     end: End = None,
@@ -175,7 +188,9 @@ async def get_blame(
     if baseline.end > window.start and baseline.start < window.end:
         raise ProblemError(400, "Baseline not usable", "Window and baseline overlap; a rise is between two times.")
     question = blame.BlameQuestion(choice, window, baseline, limit)
-    return await turns.run(request, blame.ask(database, turns, question, kept_since(now)))
+    return await turns.run(
+        request, blame.ask(database, turns, question, await metric_reader.kept_tiers.whole_since(now))
+    )
 
 
 def _now() -> datetime:

@@ -68,14 +68,14 @@ def _inflation(residuals: pl.Series, size: float) -> float:
     found = pl.select(pl.corr(cut.slice(1), cut.slice(0, len(cut) - 1))).item()
     if found is None or not math.isfinite(found):
         return 1.0
-    r = min(max(0.0, found + (2 + 4 * found) / len(cut)), 0.99)
+    r: float = min(max(0.0, found + (2 + 4 * found) / len(cut)), 0.99)
     return (1 + r) / (1 - r)
 
 
 def robust_deviation(residuals: pl.Series) -> float:
     """1.4826 times the median distance from 0: the standard deviation, were they normal."""
     middle = residuals.abs().median()
-    return middle * _MAD_SCALE if isinstance(middle, float) else 0.0
+    return float(middle) * _MAD_SCALE if isinstance(middle, float) else 0.0
 
 
 def _size(y: pl.Series) -> float:

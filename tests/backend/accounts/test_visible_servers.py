@@ -197,11 +197,11 @@ async def test_lists_hold_what_may_be_seen_and_nothing_else(limited, route) -> N
 
 
 async def test_analyses_are_of_visible_servers_only(limited) -> None:
-    span = {"start": "2026-01-01T00:00:00Z", "end": "2026-01-01T02:00:00Z", "metric": "host.cpu_percent"}
+    span = {"start": "2026-01-01T00:00:00Z", "end": "2026-01-02T00:00:00Z", "metric": "host.cpu_percent"}
     await limited.world.database.execute(
         "INSERT INTO metrics.host (time, server_id, cpu_percent) "
-        "SELECT moment, server, 50 + 20 * sin(extract(epoch FROM moment)) FROM unnest($1::integer[]) AS server, "
-        "generate_series('2026-01-01T00:00Z'::timestamptz, '2026-01-01T01:59Z', '1 min') AS moment",
+        "SELECT moment, server, 50 + 20 * sin(extract(epoch FROM moment) / 9000) FROM unnest($1::integer[]) AS server, "
+        "generate_series('2026-01-01T00:00Z'::timestamptz, '2026-01-01T23:59Z', '20 min') AS moment",
         [limited.own, limited.hidden],
     )
     several, single = ("forecast", "anomalies", "compare"), ("correlate", "blame")
