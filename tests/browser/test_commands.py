@@ -171,14 +171,3 @@ def test_a_process_is_found_and_ended_after_a_question(watched: Watched, stack: 
     finally:
         sleeper.kill()
         sleeper.wait()
-
-
-def test_the_slider_brings_back_what_ran_at_a_moment(watched: Watched, stack: Stack) -> None:
-    page = watched.page()
-    log_in(page, stack.url, f"/servers/{stack.host.server_id}?tab=processes&view=then")
-    expect(page.locator("#then-table")).to_contain_text("nginx")
-    page.get_by_role("slider").focus()
-    for _ in range(20):
-        page.keyboard.press("ArrowLeft")
-    expect(page.locator("#then-table")).to_contain_text("Not known")
-    page.wait_for_url("**view=then&at=*")

@@ -1,51 +1,19 @@
-"""The processes of now and of then: rows that keep who they are, one reading out of parallel series."""
+"""The processes of now: rows that keep who they are, and an agent that does not answer."""
 
 import asyncio
-from datetime import UTC, datetime, timedelta
+from datetime import UTC
 from typing import Any
 
 import pytest
 
-from chatops_dashboards.pages.server import process_now, process_then, processes
+from chatops_dashboards.pages.server import process_now, processes
 from chatops_dashboards.session import Session
 from chatops_protocol.control_messages import ProcessEntry
-from chatops_protocol.resources import MetricSeries, Series
 from tests.client.conftest import Reported
 from tests.dashboards.conftest import Recorder
 from tests.dashboards.test_pages import text_of
 
 pytestmark = pytest.mark.anyio
-THEN = datetime(2026, 11, 24, 3, 12, tzinfo=UTC)
-
-
-def series(field: str, **programs: list[float | None]) -> MetricSeries:
-    times = [
-        THEN - timedelta(seconds=75),
-        THEN - timedelta(seconds=45),
-        THEN - timedelta(seconds=15),
-        THEN + timedelta(seconds=15),
-    ]
-    found = [
-        Series(1, {"name": name, "user": "root"}, times[: len(values)], values, values, values)
-        for name, values in programs.items()
-    ]
-    return MetricSeries(f"process.{field}", "percent", "raw", 30.0, found)
-
-
-def reading(**programs: list[float | None]) -> dict[str, MetricSeries]:
-    return {field: series(field, **programs) for field in process_then.FIELDS}
-
-
-def test_the_reading_before_a_moment_is_taken_whole_and_nothing_of_another() -> None:
-    found = process_then.last_of(reading(now=[1, 1, 5, 7], gone=[9, 9, None, None], later=[None, None, None, 3]), THEN)
-    assert found is not None
-    assert found.time == THEN - timedelta(seconds=15)
-    assert [(row["name"], row["cpu_percent"]) for row in found.rows] == [("now", 5)]
-
-
-def test_without_a_reading_before_it_a_moment_is_not_known() -> None:
-    assert process_then.last_of(reading(later=[None, None, None, 3]), THEN) is None
-    assert process_then.last_of(reading(), THEN) is None
 
 
 def entry(**values: Any) -> ProcessEntry:
@@ -88,8 +56,8 @@ async def test_an_agent_that_does_not_answer_is_said_and_asked_again(
     assert push.values("processes-grid", "rowData") == []
 
 
-@pytest.mark.parametrize("view", ["now", "then", "nonsense"])
+@pytest.mark.parametrize("view", ["now", "nonsense"])
 async def test_every_view_of_the_tab_can_be_linked_to(session: Session, reported: Reported, view: str) -> None:
     content = await processes.content(session, reported.server_id, {"view": view}, UTC)
     words = text_of(content)
-    assert {"now": "Asking the agent", "then": "nginx", "nonsense": "nginx"}[view] in words
+    assert {"now": "Asking the agent", "nonsense": "nginx"}[view] in words

@@ -98,6 +98,13 @@
     setTimeout(() => { copier.textContent = "Copy"; }, copied ? 2000 : 6000);
   });
 
+  /* A server's page keeps its moment of the past while its tabs come and go. */
+  function address(query, moment = new URLSearchParams(location.search).get("at")) {
+    const kept = moment && location.pathname.startsWith("/servers/") ? { at: moment } : {};
+    const text = String(new URLSearchParams({ ...query, ...kept }));
+    history.replaceState(history.state, "", location.pathname + (text && "?" + text));
+  }
+
   let shownPath, shownProblem = null, settling = 0;
   window.dash_clientside = Object.assign({}, window.dash_clientside, {
     chatops: {
@@ -119,7 +126,7 @@
       rememberTab: (tab) => {
         const query = new URLSearchParams(location.search);
         if (tab && (query.get("tab") || "live") !== tab) {
-          history.replaceState(history.state, "", location.pathname + (tab === "live" ? "" : "?tab=" + tab));
+          address(tab === "live" ? {} : { tab });
         }
         return tab;
       },
@@ -142,9 +149,17 @@
       rememberQuery: (query) => {
         const { place, ...rest } = query || {};
         if (!query || (place && place !== location.pathname)) return "";
-        const text = String(new URLSearchParams(rest));
-        history.replaceState(history.state, "", location.pathname + (text && "?" + text));
+        address(rest);
         return "";
+      },
+      /* The moment of the past that a server's page shows, whatever else its tab says in the address. */
+      rememberMoment: (moment) => {
+        const query = new URLSearchParams(location.search);
+        if ((query.get("at") || null) === (moment || null)) return moment || "";
+        query.delete("at");
+        query.delete("view");
+        address(Object.fromEntries(query), moment);
+        return moment || "";
       },
     },
   });

@@ -21,6 +21,11 @@
 
   function draw(line) {
     const row = document.createElement("div");
+    if (line.moment) {
+      row.className = "log-moment";
+      row.append(part("log-moment-words numeric", `▲ after · ${line.message} · before ▼`));
+      return row;
+    }
     row.className = "log-line" + (line.level ? ` log-${line.level}` : "") + (line.platform ? " log-platform" : "");
     row.append(
       part("log-time numeric", line.time, line.when),
@@ -72,9 +77,9 @@
   }
 
   function tell(log) {
-    const note = place("logs-note"), button = place("logs-follow"), still = log.link === "still" || log.link === "none";
+    const note = place("logs-note"), button = place("logs-follow"), still = ["still", "none", "past"].includes(log.link);
     const count = log.missed;
-    const words = log.link === "none" ? "" : still ? "This range has an end: nothing new comes."
+    const words = log.link === "none" ? "" : log.link === "past" ? "Lines around the moment: nothing new comes." : still ? "This range has an end: nothing new comes."
       : log.paused ? `Paused${count ? ` · ${count} new ${count === 1 ? "line" : "lines"}` : ""}. Follow shows what was missed.`
       : log.link === "down" ? "Not live: reconnecting to the backend…"
       : log.link === "live" ? "Following new lines" : "Connecting…";
@@ -85,7 +90,7 @@
     button.setAttribute("aria-pressed", String(!log.paused));
     button.hidden = still;
     place("logs-state").hidden = log.rows.length > 0;
-    place("logs-hint").hidden = log.rows.some((entry) => !entry.platform);
+    place("logs-hint").hidden = log.rows.some((entry) => !entry.platform && entry.id !== -1);
     place("logs-older").hidden = !log.more;
     place("logs-foot").textContent = log.rows.length && !log.more ? "No older lines in this range" : "";
   }
@@ -129,7 +134,7 @@
     logsBatch: take,
     logsLink: (link) => {
       const log = state();
-      if (log) { if (link || ["still", "none"].includes(log.link)) log.link = link || ""; tell(log); }
+      if (log) { if (link || ["still", "none", "past"].includes(log.link)) log.link = link || ""; tell(log); }
       return link || "";
     },
     logsFollow: (clicks) => {

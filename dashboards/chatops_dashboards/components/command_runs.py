@@ -1,6 +1,6 @@
 """The list of what was run: of one server or of all, a page at a time."""
 
-from datetime import tzinfo
+from datetime import datetime, tzinfo
 from typing import Any
 
 from dash import Dash, html
@@ -61,8 +61,11 @@ def runs_grid(name: str, filters: Filter, *, with_server: bool) -> html.Div:
 async def fetch_runs(
     session: Session, filters: Filter, cursor: str | None, limit: int, zone: tzinfo
 ) -> tuple[list[Row], str | None]:
-    """`filters`: ``server_id``, or none for all servers."""
-    page = await session.client.commands.page(server_id=filters.get("server_id"), cursor=cursor, limit=limit)
+    """`filters`: ``server_id``, or none for all servers; ``start`` and ``end`` of a range."""
+    start, end = (datetime.fromisoformat(filters[name]) if name in filters else None for name in ("start", "end"))
+    page = await session.client.commands.page(
+        server_id=filters.get("server_id"), start=start, end=end, cursor=cursor, limit=limit
+    )
     return [row_of(command, zone) for command in page.items], page.next_cursor
 
 

@@ -59,6 +59,10 @@ async def policy_of(session: Session, server_id: int) -> CommandPolicy | None:
 async def stream(session: Session, view: View, zone: tzinfo, push: Push) -> None:
     """The chosen run, and beside it the list, which is read again when something in it has changed."""
     server_id, command_id = int(view["server_id"]), view.get("command_id")
+    if view.get("past"):
+        if isinstance(command_id, int):
+            await show_run(session, command_id, zone, push)
+        return
     watching = asyncio.create_task(_watch(session, server_id, push))
     try:
         if isinstance(command_id, int):
@@ -149,7 +153,7 @@ def register(app: Dash, views: LiveViews) -> None:
         command_id = int(rows[0]["id"])
         if view and view.get("command_id") == command_id:
             return no_update, no_update
-        return view_of(server_id, command_id), address_of(server_id, command_id)
+        return {**(view or {}), **view_of(server_id, command_id)}, address_of(server_id, command_id)
 
 
 def address_of(server_id: int, command_id: int) -> dict[str, str]:

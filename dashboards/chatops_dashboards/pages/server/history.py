@@ -17,6 +17,7 @@ from chatops_dashboards.moments import absolute, from_axis, zone_label
 from chatops_dashboards.pages.server.head import idle_view
 from chatops_dashboards.pages.server.history_charts import charts
 from chatops_dashboards.pages.server.history_query import MOST_METRICS, PRESET_WORDS, HistoryQuery
+from chatops_dashboards.pages.server.past.moment import read
 from chatops_dashboards.session import Session, current_session, request_zone
 from chatops_protocol.catalog import MEASUREMENTS, find_metric
 
@@ -160,6 +161,7 @@ def register(app: Dash, views: LiveViews) -> None:
         Input("history-start", "value"),
         Input("history-end", "value"),
         Input("history-refresh", "n_clicks"),
+        Input("server-moment", "data"),
         State("server-id", "data"),
         prevent_initial_call="initial_duplicate",
     )
@@ -170,9 +172,11 @@ def register(app: Dash, views: LiveViews) -> None:
         start: str | None,
         end: str | None,
         _clicks: Any,
+        stored: str | None,
         server_id: int,
     ) -> Any:
         zone, now = request_zone(), datetime.now(UTC)
+        moment = read(stored, zone, now)
         custom = preset == "custom"
         try:
             first, last = (from_axis(start or "", zone), from_axis(end or "", zone)) if custom else (None, None)
@@ -203,8 +207,8 @@ def register(app: Dash, views: LiveViews) -> None:
                 no_update,
                 no_update,
             )
-        panels, names = await charts(current_session(), int(server_id), asked, zone, now)
-        begin, finish = asked.range(now)
+        panels, names = await charts(current_session(), int(server_id), asked, zone, now, moment)
+        begin, finish = asked.range(now, moment)
         picker = {} if len(names) > 1 else {"display": "none"}
         return (
             panels,

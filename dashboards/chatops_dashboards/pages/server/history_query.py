@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from chatops_dashboards.pages.server.past.moment import stretch
 from chatops_protocol.catalog import find_metric
 
 PRESETS: dict[str, timedelta] = {
@@ -40,10 +41,11 @@ class HistoryQuery:
     start: datetime | None = None
     end: datetime | None = None
 
-    def range(self, now: datetime) -> tuple[datetime, datetime]:
+    def range(self, now: datetime, moment: datetime | None = None) -> tuple[datetime, datetime]:
+        """`moment`: of the past, which a preset range holds."""
         if self.start is not None and self.end is not None and self.start < self.end:
             return self.start, self.end
-        return now - PRESETS[self.preset], now
+        return stretch(PRESETS[self.preset], moment, now)
 
     def to_query(self) -> dict[str, str]:
         """Only what differs from the defaults, so that links stay short."""

@@ -12,6 +12,7 @@ from chatops_dashboards.components.attributes import dashed
 from chatops_dashboards.components.copyable import copyable
 from chatops_dashboards.components.icons import icon
 from chatops_dashboards.components.states import empty
+from chatops_dashboards.moments import absolute
 from chatops_dashboards.pages.server.head import idle_view
 from chatops_dashboards.pages.server.log_query import RANGES, LogQuery
 from chatops_dashboards.session import Session
@@ -87,7 +88,7 @@ async def content(session: Session, server_id: int, query: dict[str, str], zone:
                         style={"display": "none"} if asked.follows else {},
                     ),
                 ],
-                className="toolbar",
+                className="toolbar logs-ranges",
             ),
             html.Div(
                 [
@@ -117,6 +118,7 @@ async def content(session: Session, server_id: int, query: dict[str, str], zone:
             ),
             html.Div(id="logs-older-message"),
             *[dcc.Store(id=f"logs-{name}") for name in ("batch", "news", "shown", "link", "resume", "query")],
+            dcc.Store(id="logs-moment", data=query.get("at")),
             idle_view(server_id),
         ]
     )
@@ -187,3 +189,12 @@ def nothing_found(asked: LogQuery) -> html.Div:
     if asked.level is not None:
         words += " Lines that do not say their level are left out."
     return empty("Nothing matches", words, picture="search", action=clear)
+
+
+def nothing_then(asked: LogQuery, moment: datetime, zone: tzinfo) -> html.Div:
+    """The same for a moment of the past."""
+    words = f"Nothing was logged in the {RANGES[asked.preset]} before {absolute(moment, zone)}, nor just after it."
+    if not asked.filtered:
+        return empty("No lines around this moment", f"{words} Lines are kept for a month or so.", picture="search")
+    clear = html.Button("Clear the filters", id="logs-clear", className="plain-button")
+    return empty("Nothing matches", f"{words} Without the filters there may be some.", picture="search", action=clear)

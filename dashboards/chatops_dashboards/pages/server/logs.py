@@ -3,6 +3,7 @@
 `chatops_logs.js` draws the lines and keeps a bounded number; here is what is asked for.
 """
 
+import dataclasses
 from datetime import UTC, datetime, tzinfo
 from typing import Any
 
@@ -13,10 +14,11 @@ from chatops_dashboards.browser import in_browser
 from chatops_dashboards.components.states import explain, failure
 from chatops_dashboards.live import LiveViews
 from chatops_dashboards.moments import from_axis
-from chatops_dashboards.pages.server.log_lines import batch, newest, older
+from chatops_dashboards.pages.server.log_lines import around, batch, marker, newest, older
 from chatops_dashboards.pages.server.log_query import LogQuery
 from chatops_dashboards.pages.server.log_stream import stream
-from chatops_dashboards.pages.server.log_view import ANY, content, nothing_found
+from chatops_dashboards.pages.server.log_view import ANY, content, nothing_found, nothing_then
+from chatops_dashboards.pages.server.past.moment import read
 from chatops_dashboards.session import current_session, request_zone
 
 __all__ = ["content", "register"]
@@ -54,13 +56,16 @@ def register(app: Dash, views: LiveViews) -> None:
         Input("logs-start", "value"),
         Input("logs-end", "value"),
         Input("logs-resume", "data"),
+        Input("logs-moment", "data"),
         State("server-id", "data"),
         prevent_initial_call="initial_duplicate",
     )
     async def draw(
-        level: str, source: str, search: str, preset: str, start: str, end: str, _resume: Any, server_id: int
-    ) -> Any:
-        zone, session = request_zone(), current_session()
+        level: str, source: str, search: str, preset: str, start: str, end: str, _resume: Any, stored: str | None,
+        server_id: int,
+    ) -> Any:  # fmt: skip
+        zone, session, now = request_zone(), current_session(), datetime.now(UTC)
+        moment = read(stored, zone, now)
         asked = query_from(level, source, search, preset, start, end, zone)
         shown = {} if preset == "custom" else {"display": "none"}
         idle, nothing = {"kind": "idle", "server_id": server_id}, batch("reset", [], zone)
@@ -68,7 +73,15 @@ def register(app: Dash, views: LiveViews) -> None:
             message = html.Div("The range ends before it starts.", className="state-line", role="alert")
             return nothing, message, shown, no_update, "none", idle
         try:
-            lines, more = await newest(session, int(server_id), asked, datetime.now(UTC))
+            if moment is not None:
+                asked = dataclasses.replace(asked, start=None, end=None)
+                after, before, more = await around(session, int(server_id), asked, moment)
+                shown_lines = batch("reset", [*after, *before], zone, more=more)
+                if shown_lines["lines"]:
+                    shown_lines["lines"].append(marker(moment, zone))
+                query = {**asked.to_query(), "place": f"/servers/{server_id}"}
+                return shown_lines, nothing_then(asked, moment, zone), shown, query, "past", idle
+            lines, more = await newest(session, int(server_id), asked, now)
         except (ApiError, BackendUnreachableError) as error:
             if isinstance(error, ApiError) and error.status == 400:
                 return nothing, explain(error), shown, asked.to_query(), "none", idle
@@ -94,6 +107,7 @@ def register(app: Dash, views: LiveViews) -> None:
         State("logs-range", "value"),
         State("logs-start", "value"),
         State("logs-end", "value"),
+        State("logs-moment", "data"),
         State("server-id", "data"),
         running=[(Output("logs-older", "disabled"), True, False)],
         prevent_initial_call=True,
@@ -107,18 +121,27 @@ def register(app: Dash, views: LiveViews) -> None:
         preset: str,
         start: str,
         end: str,
+        stored: str | None,
         server_id: int,
     ) -> Any:
-        zone = request_zone()
+        zone, now = request_zone(), datetime.now(UTC)
         asked = query_from(level, source, search, preset, start, end, zone)
         if not clicks or not shown or asked is None:
             return no_update, no_update
+        if (moment := read(stored, zone, now)) is not None:
+            asked, now = dataclasses.replace(asked, start=None, end=None), moment
         try:
             at = datetime.fromisoformat(str(shown["at"]))
-            lines, more = await older(current_session(), int(server_id), asked, at, int(shown["id"]), datetime.now(UTC))
+            lines, more = await older(current_session(), int(server_id), asked, at, int(shown["id"]), now)
         except (ApiError, BackendUnreachableError) as error:
             return no_update, explain(error)
         return batch("older", lines, zone, more=more), None
+
+    # A store of this tab: Dash wants all inputs of a callback on the page once one of its outputs is, and every tab has
+    # a `live-view`.
+    @app.callback(Output("logs-moment", "data"), Input("server-moment", "data"), prevent_initial_call=True)
+    def follow_moment(stored: str | None) -> Any:
+        return stored
 
     @app.callback(
         Output("logs-level", "value"),

@@ -1,4 +1,4 @@
-"""The processes tab: the programs that weigh most, all processes on request, and what ran at a moment of the past."""
+"""The processes tab: the programs that weigh most, and all processes on request. `past/` shows those of a moment."""
 
 from datetime import tzinfo
 from types import ModuleType
@@ -12,14 +12,13 @@ from chatops_dashboards.browser import in_browser
 from chatops_dashboards.components.attributes import dashed
 from chatops_dashboards.components.states import failure
 from chatops_dashboards.live import LiveViews
-from chatops_dashboards.pages.server import process_now, process_then, process_top
+from chatops_dashboards.pages.server import process_now, process_top
 from chatops_dashboards.pages.server.head import idle_view
 from chatops_dashboards.session import Session, current_session, request_zone
 
 VIEWS: dict[str, tuple[str, ModuleType]] = {
     "top": ("Top programs", process_top),
     "now": ("All, live", process_now),
-    "then": ("At a moment", process_then),
 }
 
 
