@@ -44,7 +44,6 @@ def test_charts_show_as_much_around_a_moment_as_is_stored_of_its_age_and_nothing
     assert (end, end - start) == (NOW, timedelta(minutes=30))
     widths = [kept_of(NOW - timedelta(days=days), NOW).around for days in (1, 30, 300, 1000)]
     assert widths == sorted(set(widths))
-    assert kept_of(NOW - timedelta(days=8), NOW).words == "averages of 1 min"
 
 
 def test_a_range_of_the_past_ends_now_or_has_its_moment_in_the_middle() -> None:

@@ -69,7 +69,7 @@ async def test_of_a_moment_without_readings_every_tab_says_so(session: Session, 
     words = text_of(await at(session, reported.server_id, tab, long_ago))
     assert "Nothing stored at that moment" in words
     assert "The agent had not connected yet" in words
-    assert "averages of 1 min are kept" in words
+    assert "Of that age the 1-minute roll-up is kept" in words
 
 
 @pytest.mark.parametrize(("tab", "act"), [("console", "console-run"), ("processes", "signal-ask"), ("containers", "")])

@@ -1,19 +1,21 @@
 """Why nothing is stored at a moment: the agent was offline, the server was not there yet, or it is too long ago."""
 
+import asyncio
 import logging
 from collections.abc import Sequence
-from datetime import datetime, tzinfo
+from datetime import datetime, timedelta, tzinfo
 from typing import Any
 
 from dash import html
 
 from chatops_client import ApiError, BackendUnreachableError
 from chatops_dashboards.components.states import empty
+from chatops_dashboards.figures.history_chart import TIER_WORDS
 from chatops_dashboards.moments import absolute
 from chatops_dashboards.pages.server.past.moment import kept_of
 from chatops_dashboards.pages.server.past.reading import Reading
 from chatops_dashboards.session import Session
-from chatops_protocol.resources import ConnectionEvent
+from chatops_protocol.resources import ConnectionEvent, Tier
 
 # What is looked through for the connection of the moment.
 MOST_EVENTS = 200
@@ -24,14 +26,19 @@ async def nothing_stored(
     session: Session, server_id: int, what: str, moment: datetime, now: datetime, zone: tzinfo
 ) -> html.Div:
     """Instead of a view: what is missing, and why as far as that is known."""
+    start, end = moment - kept_of(moment, now).reach, moment + timedelta(seconds=1)
+    events: list[ConnectionEvent] = []
+    tier: Tier = "raw"
     try:
-        events = await session.client.connections(server_id, MOST_EVENTS)
+        events, asked = await asyncio.gather(
+            session.client.connections(server_id, MOST_EVENTS),
+            session.client.history_series(server_id, "host.cpu_percent", start, end, points=1000),
+        )
+        tier = asked.tier
     except (ApiError, BackendUnreachableError) as error:
-        log.warning("no connections to explain a gap with: %s", error)
-        events = []
+        log.warning("nothing to explain a gap with: %s", error)
     reason = offline_words(events, moment, zone) or "The agent was not running, or did not measure it."
-    kept = kept_of(moment, now).words
-    still = f" Of that age {kept} are kept." if kept else ""
+    still = f" Of that age the {TIER_WORDS[tier]} is kept." if tier != "raw" else ""
     return empty("Nothing stored at that moment", f"There is no reading of {what}. {reason}{still}", picture="search")
 
 

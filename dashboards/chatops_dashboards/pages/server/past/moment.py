@@ -28,20 +28,20 @@ SPANS = {
 
 
 class Kept(NamedTuple):
-    """What is stored of an age: in words, how far before a moment the last of it may be, how much a chart shows."""
+    """What is stored of an age, as long as nobody changes the policies: how far before a moment the last of it may be,
+    how much a chart shows."""
 
-    words: str
     reach: timedelta
     around: timedelta
 
 
-_RAW = Kept("", timedelta(seconds=150), timedelta(minutes=30))
+_RAW = Kept(timedelta(seconds=150), timedelta(minutes=30))
 _KEPT = (
     (timedelta(days=6, hours=23), _RAW),
-    (timedelta(days=89), Kept("averages of 1 min", timedelta(minutes=4), timedelta(hours=3))),
-    (timedelta(days=729), Kept("averages of 1 h", timedelta(hours=3), timedelta(days=5))),
+    (timedelta(days=89), Kept(timedelta(minutes=4), timedelta(hours=3))),
+    (timedelta(days=729), Kept(timedelta(hours=3), timedelta(days=5))),
 )
-_OLDEST_KEPT = Kept("averages of a day", timedelta(days=3), timedelta(days=120))
+_OLDEST_KEPT = Kept(timedelta(days=3), timedelta(days=120))
 
 
 def kept_of(moment: datetime, now: datetime) -> Kept:
