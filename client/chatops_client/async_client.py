@@ -21,7 +21,7 @@ from chatops_client.frames import series_to_frame
 from chatops_client.live import LinkState, live_messages
 from chatops_client.logs import AsyncLogs
 from chatops_client.queries import AsyncQueries
-from chatops_client.resource_frames import latest_to_frame
+from chatops_client.resource_frames import latest_to_frame, storage_to_frame
 from chatops_client.retries import RETRIES
 from chatops_client.running import OnOutput
 from chatops_client.tokens import Tokens
@@ -206,6 +206,10 @@ class AsyncClient(AsyncSession, AsyncQueries):
             return read_latest(await self.request(calls.latest(server_id)))
         chosen = [server.id for server in await self.servers()] if server_id is None else server_id
         return latest_to_frame({one: read_latest(await self.request(calls.latest(one))) for one in chosen})
+
+    async def storage(self) -> pl.DataFrame:
+        """What each measurement takes on disk in each tier (administrators only): see `storage_to_frame`."""
+        return storage_to_frame(await self.request(calls.storage()))
 
     async def history_series(
         self,

@@ -25,7 +25,7 @@ from chatops_client.live import LinkState, live_messages
 from chatops_client.live_thread import LiveIterator, ThreadedSession
 from chatops_client.logs import Logs
 from chatops_client.queries import Queries
-from chatops_client.resource_frames import latest_to_frame
+from chatops_client.resource_frames import latest_to_frame, storage_to_frame
 from chatops_client.retries import RETRIES
 from chatops_client.running import OnOutput
 from chatops_client.session import Session
@@ -246,6 +246,10 @@ class Client(Session, Queries):
             return read_latest(self.request(calls.latest(server_id)))
         chosen = [server.id for server in self.servers()] if server_id is None else server_id
         return latest_to_frame({one: read_latest(self.request(calls.latest(one))) for one in chosen})
+
+    def storage(self) -> pl.DataFrame:
+        """What each measurement takes on disk in each tier (administrators only): see `storage_to_frame`."""
+        return storage_to_frame(self.request(calls.storage()))
 
     def history_series(
         self,
