@@ -42,6 +42,9 @@ COMMANDS: dict[str, Command] = {
     "audit": Command(
         "chatops_backend.audit.cli", "audit", "chatops_backend", "server", "Read and check the audit log."
     ),
+    "demo": Command(
+        "chatops_cli.demo.command", "demo", "chatops_client", "server", "Fill a running backend with demo data."
+    ),
     "bench": Command("chatops_cli.bench", "bench", "chatops_backend", "server,dashboard", "Run the benchmarks."),
     "doctor": Command("chatops_backend.doctor.cli", "doctor", "chatops_backend", "server", "Say what is wrong here."),
 }

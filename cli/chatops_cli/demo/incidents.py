@@ -26,10 +26,10 @@ class Incident(Struct, frozen=True, kw_only=True):
     metric: str
 
     @property
-    def label(self) -> str:
-        """One line for people."""
+    def line(self) -> str:
+        """For people."""
         until = f"{self.ends_at:%Y-%m-%d %H:%M}" if self.ends_at is not None else "now"
-        return f"Incident: {self.kind}, {self.starts_at:%Y-%m-%d %H:%M} to {until} UTC: {self.title} [{self.metric}]"
+        return f"{self.kind}, {self.starts_at:%Y-%m-%d %H:%M} to {until} UTC: {self.title} [{self.metric}]"
 
 
 class _Planned(Struct, frozen=True):

@@ -7,11 +7,12 @@ from chatops_cli.demo.incidents import Incident
 from chatops_protocol.resources import Server
 
 MARK = "Demo data, made up by `chatops demo`: there is no such machine."
+LINE = "Incident: "
 
 
 def describe(host: Host, incidents: Sequence[Incident]) -> str:
     """The description of a demo server: what it is, and what befell it."""
-    return "\n".join([MARK, *(incident.label for incident in incidents if incident.server == host.name)])
+    return "\n".join([MARK, *(LINE + incident.line for incident in incidents if incident.server == host.name)])
 
 
 def is_own(server: Server) -> bool:
@@ -30,5 +31,4 @@ def in_the_way(servers: Iterable[Server], hosts: Sequence[Host]) -> list[str]:
 
 
 def incident_lines(server: Server) -> list[str]:
-    prefix = "Incident: "
-    return [line.removeprefix(prefix) for line in server.description.splitlines() if line.startswith(prefix)]
+    return [line.removeprefix(LINE) for line in server.description.splitlines() if line.startswith(LINE)]
