@@ -50,7 +50,7 @@ def offline_words(events: Sequence[ConnectionEvent], moment: datetime, zone: tzi
     if before is None:
         if after is None or len(events) >= MOST_EVENTS:
             return None
-        return f"The agent had not connected yet; it did for the first time known at {absolute(after.time, zone)}."
+        return f"The agent had not connected yet; it did first, as far as is known, at {absolute(after.time, zone)}."
     if before.event == "connected":
         return None
     back = f"until {absolute(after.time, zone)}" if after is not None else "and has not come back since"

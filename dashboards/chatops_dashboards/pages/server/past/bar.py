@@ -109,7 +109,8 @@ def words(moment: datetime | None, now: datetime, zone: tzinfo) -> list[Any]:
             [
                 "You look at the past: ",
                 html.B(absolute(moment, zone), className="numeric"),
-                html.Span([" (", moment_text(moment, now, zone), ")"], className="no-wrap"),
+                " ",
+                html.Span(["(", moment_text(moment, now, zone), ")"], className="no-wrap"),
                 html.Span(f" · {zone_label(zone, moment)}", className="wide-only"),
             ]
         ),

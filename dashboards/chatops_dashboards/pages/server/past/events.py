@@ -90,7 +90,8 @@ def commands_table(commands: Sequence[Command], server_id: int, moment: datetime
     rows = [
         [
             when_text(command, moment),
-            dcc.Link(
+            # Of the same page: a link of Dash would change nothing but the address.
+            html.A(
                 command.title,
                 href=f"/servers/{server_id}?tab=console&run={command.id}&at={write(moment)}",
                 className="strong-link breakable",
