@@ -4,13 +4,19 @@ SELECT entries, hash, clock_timestamp() AS now
   FROM chatops.audit_head
    FOR UPDATE;
 
--- name: append_entry!
--- One more row at the end of the chain; the head follows by itself.
+-- name: append_entries!
+-- More rows at the end of the chain, in their order, as parallel columns; the head follows by itself.
 INSERT INTO chatops.audit_log (id, time, actor_kind, user_id, username, role, session_id, address, action, target_type,
                                target_id, target_name, server_id, before, after, result, detail, intent_id,
                                previous_hash, hash)
-VALUES (:id, :time, :actor_kind, :user_id, :username, :role, :session_id, :address, :action, :target_type,
-        :target_id, :target_name, :server_id, :before, :after, :result, :detail, :intent_id, :previous_hash, :hash);
+SELECT id, time, actor_kind, user_id, username, role, session_id, address, action, target_type, target_id, target_name,
+       server_id, before::json, after::json, result, detail, intent_id, previous_hash, hash
+  FROM unnest(:id::bigint[], :time::timestamptz[], :actor_kind::text[], :user_id::integer[], :username::text[],
+              :role::text[], :session_id::uuid[], :address::text[], :action::text[], :target_type::text[],
+              :target_id::text[], :target_name::text[], :server_id::integer[], :before::text[], :after::text[],
+              :result::text[], :detail::text[], :intent_id::bigint[], :previous_hash::bytea[], :hash::bytea[])
+    AS line (id, time, actor_kind, user_id, username, role, session_id, address, action, target_type, target_id,
+             target_name, server_id, before, after, result, detail, intent_id, previous_hash, hash);
 
 -- name: read_chain
 -- Rows after the id :after in the order of the chain, at most :count.

@@ -8,12 +8,16 @@ INSERT INTO chatops.command_groups (at_a_time, stop_after_failures)
 VALUES (:at_a_time::integer, :stop_after_failures::integer)
 RETURNING id;
 
--- name: create_command!
--- One command, signed already. Released ones may go out at once.
+-- name: create_commands!
+-- Commands, signed already: what differs between them as parallel columns. Released ones may go out at once.
 INSERT INTO chatops.commands (id, group_id, server_id, kind, action, title, act, timeout_s, user_id, username, session_id,
                               audit_id, nonce, envelope, signature, expires_at, wait_s, released_at)
-VALUES (:id, :group_id, :server_id, :kind, :action, :title, :act, :timeout_s, :user_id, :username, :session_id,
-        :audit_id, :nonce, :envelope, :signature, :expires_at, :wait_s, CASE WHEN :released THEN now() END);
+SELECT line.id, :group_id::bigint, line.server_id, :kind, :action, :title, :act, :timeout_s, :user_id, :username,
+       :session_id, line.audit_id, line.nonce, line.envelope, line.signature, line.expires_at, :wait_s,
+       CASE WHEN line.released THEN now() END
+  FROM unnest(:ids::bigint[], :server_ids::integer[], :audit_ids::bigint[], :nonces::text[], :envelopes::bytea[],
+              :signatures::bytea[], :expire_at::timestamptz[], :released::boolean[])
+    AS line (id, server_id, audit_id, nonce, envelope, signature, expires_at, released);
 
 -- name: list_commands
 -- Commands before the id :before, newest first, at most :count; the other filters: NULL for any. Those between :start
@@ -207,6 +211,15 @@ UPDATE chatops.commands
 -- Forgets what lies between the places :head and :tail.
 DELETE FROM chatops.command_output
  WHERE command_id = :command_id AND time >= :since::timestamptz AND place >= :head AND place + length(data) <= :tail;
+
+-- name: list_unconcluded
+-- Commands that have ended, while the audit log does not say how: the log could not be written then.
+SELECT id, server_id, kind, action, title, username, user_id, audit_id, state, detail, exit_code
+  FROM chatops.commands AS c
+ WHERE state NOT IN ('queued', 'sent', 'running') AND audit_id IS NOT NULL
+   AND NOT EXISTS (SELECT FROM chatops.audit_log WHERE intent_id = c.audit_id)
+ ORDER BY id
+ LIMIT :count;
 
 -- name: drop_old_commands!
 -- Commands that nobody will ask for any more.

@@ -23,9 +23,8 @@ and do nothing slow after it.
 """
 
 import contextlib
-import hashlib
 import logging
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import Any, Literal
 
 import asyncpg
@@ -35,6 +34,7 @@ from prometheus_client import Counter
 
 from chatops_backend.audit.actor import Actor
 from chatops_backend.audit.chain import Entry, entry_hash
+from chatops_backend.audit.cleaning import clean_json, clean_text
 from chatops_backend.database.interface import Database, Transaction
 from chatops_backend.database.queries import load_queries
 from chatops_backend.database.unavailable import means_connection_lost
@@ -44,11 +44,8 @@ log = logging.getLogger(__name__)
 
 Result = Literal["intended", "ok", "refused", "failed"]
 
-# Of `before` and of `after`: what is larger is kept as its size and SHA-256.
-MOST_BYTES = 65_536
-MOST_TEXT = 2_000
-HIDDEN = "(hidden)"
-_SECRETS = ("password", "secret", "token", "api_key", "authorization", "cookie", "recovery", "otpauth", "credential")
+# Of many entries, in one statement: each can hold twice 64 KiB.
+AT_ONCE = 250
 
 entries_written = Counter("chatops_audit_entries_total", "Entries added to the audit log", ["result"])
 entries_refused = Counter("chatops_audit_refused_total", "Acts refused because the audit log could not be written")
@@ -73,6 +70,19 @@ class Outcome(Struct):
     after: Any = None
 
 
+class Draft(Struct, frozen=True):
+    """An entry before it has its place in the log; the fields are `record`'s arguments."""
+
+    actor: Actor
+    action: str
+    target: Target
+    before: Any = None
+    after: Any = None
+    result: Result = "ok"
+    detail: str = ""
+    intent_id: int | None = None
+
+
 async def record(
     transaction: Transaction,
     actor: Actor,
@@ -86,40 +96,67 @@ async def record(
     intent_id: int | None = None,
 ) -> int:
     """Append an entry in the open transaction and return its id. Raises `ProblemError` 503 when that fails."""
+    (number,) = await record_all(transaction, [Draft(actor, action, target, before, after, result, detail, intent_id)])
+    return number
+
+
+async def record_all(transaction: Transaction, drafts: Sequence[Draft]) -> list[int]:
+    """Append entries in the open transaction, in their order, and return their ids. Raises as `record` does.
+
+    By few statements, since everybody else who acts waits meanwhile: 2,000 take 0.2 s.
+    """
+    if not drafts:
+        return []
     queries = load_queries("audit")
+    # Before the lock: everything that does not need the place in the chain.
+    prepared = [_prepared(draft) for draft in drafts]
+    with _required():
+        head = await queries.lock_head(transaction)
+        rows, previous = [], head["hash"]
+        for number, fields in enumerate(prepared, head["entries"] + 1):
+            entry = Entry(id=number, time=head["now"], **fields)
+            digest = entry_hash(previous, entry)
+            rows.append(msgspec.structs.asdict(entry) | {"previous_hash": previous, "hash": digest})
+            previous = digest
+        for start in range(0, len(rows), AT_ONCE):
+            some = rows[start : start + AT_ONCE]
+            columns = {name: [row[name] for row in some] for name in some[0]}
+            await queries.append_entries(transaction, **columns)
+    for draft in drafts:
+        entries_written.labels(draft.result).inc()
+    return [row["id"] for row in rows]
+
+
+async def hold_head(transaction: Transaction) -> None:
+    """Nobody else appends until the transaction ends. Raises `ProblemError` 503."""
+    with _required():
+        await load_queries("audit").lock_head(transaction)
+
+
+def _prepared(draft: Draft) -> dict[str, Any]:
+    """The entry's fields but its number and time."""
+    actor, target = draft.actor, draft.target
     server_id = target.id if target.type == "server" else target.server_id
     if not isinstance(server_id, int) or not 0 < server_id < 2**31:
         server_id = None
-    with _required():
-        head = await queries.lock_head(transaction)
-        entry = Entry(
-            id=head["entries"] + 1,
-            time=head["now"],
-            actor_kind=actor.kind,
-            user_id=actor.user_id,
-            username=_text(actor.username),
-            role=actor.role,
-            session_id=actor.session_id,
-            address=actor.address,
-            action=action,
-            target_type=target.type,
-            target_id=None if target.id is None else _text(str(target.id)),
-            target_name=None if target.name is None else _text(target.name),
-            server_id=server_id,
-            before=_json(before),
-            after=_json(after),
-            result=result,
-            detail=_text(detail),
-            intent_id=intent_id,
-        )
-        await queries.append_entry(
-            transaction,
-            **msgspec.structs.asdict(entry),
-            previous_hash=head["hash"],
-            hash=entry_hash(head["hash"], entry),
-        )
-    entries_written.labels(result).inc()
-    return entry.id
+    return {
+        "actor_kind": actor.kind,
+        "user_id": actor.user_id,
+        "username": clean_text(actor.username),
+        "role": actor.role,
+        "session_id": actor.session_id,
+        "address": actor.address,
+        "action": draft.action,
+        "target_type": target.type,
+        "target_id": None if target.id is None else clean_text(str(target.id)),
+        "target_name": None if target.name is None else clean_text(target.name),
+        "server_id": server_id,
+        "before": clean_json(draft.before),
+        "after": clean_json(draft.after),
+        "result": draft.result,
+        "detail": clean_text(draft.detail),
+        "intent_id": draft.intent_id,
+    }
 
 
 async def record_alone(
@@ -219,40 +256,3 @@ def _required() -> Iterator[None]:
             "The audit log cannot be written, so nothing was done. The reason is in the log of this server; "
             "`chatops audit verify` says whether the audit log is whole.",
         ) from error
-
-
-def _json(value: Any) -> str | None:
-    if value is None:
-        return None
-    encoded = msgspec.json.encode(_without_secrets(msgspec.to_builtins(value)), order="sorted")
-    if len(encoded) > MOST_BYTES:
-        encoded = msgspec.json.encode(
-            {"omitted_bytes": len(encoded), "sha256": hashlib.sha256(encoded).hexdigest()}, order="sorted"
-        )
-    return encoded.decode()
-
-
-def _without_secrets(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {
-            _encodable(str(key)): HIDDEN if held is not None and _is_secret(str(key)) else _without_secrets(held)
-            for key, held in value.items()
-        }
-    if isinstance(value, list | tuple):
-        return [_without_secrets(item) for item in value]
-    return _encodable(value) if isinstance(value, str) else value
-
-
-def _is_secret(key: str) -> bool:
-    lowered = key.lower()
-    return any(word in lowered for word in _SECRETS)
-
-
-def _text(text: str) -> str:
-    # PostgreSQL stores no NUL.
-    return _encodable(text.replace("\0", "\ufffd"))[:MOST_TEXT]
-
-
-def _encodable(text: str) -> str:
-    # UTF-8 has no half of a surrogate pair.
-    return text.encode(errors="replace").decode()

@@ -20,7 +20,7 @@ from msgspec import Struct
 
 from chatops_backend.accounts.visibility import VisibleServers
 from chatops_backend.audit.actor import Actor
-from chatops_backend.audit.trail import Target, record
+from chatops_backend.audit.trail import AT_ONCE, Draft, Target, record, record_all
 from chatops_backend.commands.changes import CommandChanges, wait_for
 from chatops_backend.commands.signing import OrderSigner
 from chatops_backend.database.interface import Database, Executor, Transaction
@@ -102,40 +102,48 @@ class Orders:
             raise ProblemError(403, "Forbidden", "Only people give orders.")
         ids = [row["id"] async for row in self._queries.reserve_ids(transaction, count=len(servers))]
         now = self._clock()
-        act = msgspec.json.encode(asked.act).decode()
+        orders: list[Order] = []
         for place, (number, server) in enumerate(zip(ids, servers, strict=True)):
             turn = place // at_a_time if at_a_time is not None else 0
             expires_at = now + asked.expires_s + turn * (asked.timeout_s + asked.expires_s + BETWEEN_S)
-            order = Order(number, server.id, secrets.token_hex(16), now, expires_at, asked.act)
-            signed = self._signer.sign(order)
-            audit_id = await record(
+            orders.append(Order(number, server.id, secrets.token_hex(16), now, expires_at, asked.act))
+        signed = [self._signer.sign(order) for order in orders]
+        # Whoever else acts waits from here on, until this is committed.
+        audit_ids = await record_all(
+            transaction,
+            [
+                Draft(
+                    actor,
+                    asked.action,
+                    Target(asked.kind, number, asked.title, server.id),
+                    after={"server": server.name, "act": asked.act, "timeout_s": asked.timeout_s, "group_id": group_id},
+                    result="intended",
+                )
+                for number, server in zip(ids, servers, strict=True)
+            ],
+        )
+        for start in range(0, len(orders), AT_ONCE):
+            some = slice(start, start + AT_ONCE)
+            await self._queries.create_commands(
                 transaction,
-                actor,
-                asked.action,
-                Target(asked.kind, number, asked.title, server.id),
-                after={"server": server.name, "act": asked.act, "timeout_s": asked.timeout_s, "group_id": group_id},
-                result="intended",
-            )
-            await self._queries.create_command(
-                transaction,
-                id=number,
+                ids=ids[some],
+                server_ids=[order.server_id for order in orders[some]],
+                audit_ids=audit_ids[some],
+                nonces=[order.nonce for order in orders[some]],
+                envelopes=[one.envelope for one in signed[some]],
+                signatures=[one.signature for one in signed[some]],
+                expire_at=[datetime.fromtimestamp(order.expires_at, UTC) for order in orders[some]],
+                released=[at_a_time is None or place < at_a_time for place in range(len(orders))][some],
                 group_id=group_id,
-                server_id=server.id,
                 kind=asked.kind,
                 action=asked.action,
                 title=asked.title,
-                act=act,
+                act=msgspec.json.encode(asked.act).decode(),
                 timeout_s=asked.timeout_s,
                 user_id=actor.user_id,
                 username=actor.username,
                 session_id=actor.session_id,
-                audit_id=audit_id,
-                nonce=order.nonce,
-                envelope=signed.envelope,
-                signature=signed.signature,
-                expires_at=datetime.fromtimestamp(expires_at, UTC),
                 wait_s=asked.expires_s,
-                released=turn == 0,
             )
         return ids
 

@@ -12,7 +12,8 @@ import pytest
 
 from chatops_backend.audit.actor import SYSTEM, Actor
 from chatops_backend.audit.chain import BEGINNING, Entry, entry_hash
-from chatops_backend.audit.trail import HIDDEN, MOST_BYTES, Target, conclude, intend, intended, note, record
+from chatops_backend.audit.cleaning import HIDDEN, MOST_BYTES
+from chatops_backend.audit.trail import Target, conclude, intend, intended, note, record
 from chatops_backend.audit.verification import verify
 from chatops_backend.database.interface import Database
 from chatops_backend.database.open import open_database
