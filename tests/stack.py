@@ -40,11 +40,13 @@ def environment(settings: Settings) -> dict[str, str]:
 class Program:
     """One `chatops <arguments>` process and what it printed, in `log`."""
 
-    def __init__(self, arguments: list[str], env: dict[str, str], log: Path) -> None:
+    def __init__(self, arguments: list[str], env: dict[str, str], log: Path, *, instead: str | None = None) -> None:
+        """`instead`: a Python file to run."""
         self.log = log
+        program = [instead] if instead is not None else ["-m", "chatops_cli", *arguments]
         with log.open("ab") as output:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "chatops_cli", *arguments],
+                [sys.executable, *program],
                 env=env,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
@@ -86,8 +88,10 @@ class Backend:
         self._token: str | None = None
         self.start()
 
-    def start(self) -> None:
-        self.program = Program(["server"], environment(self.settings), self.settings.data_dir / "backend.log")
+    def start(self, instead: str | None = None) -> None:
+        """`instead`: a Python file that is a backend too."""
+        log = self.settings.data_dir / "backend.log"
+        self.program = Program(["server"], environment(self.settings), log, instead=instead)
         self.program.wait_until_answers(f"{self.url}/ready")
 
     def kill(self) -> None:

@@ -10,6 +10,7 @@ from tests.hosts import Host
 
 pytestmark = [pytest.mark.anyio, pytest.mark.faults]
 
+DYING_BACKEND = Path(__file__).with_name("dying_backend.py")
 DYING_AGENT = Path(__file__).with_name("dying_agent.py")
 
 
@@ -97,3 +98,24 @@ async def test_what_was_given_while_the_agent_was_away_is_run_once_when_it_comes
     host.start()
     assert [host.wait(command_id)["state"] for command_id in ids] == ["ok"] * 5
     assert ran.read_text() == "x\n" * 5
+
+
+def audited(host: Host, command_id: int) -> list[str]:
+    params = {"target_type": "command", "target_id": str(command_id)}
+    found = host.backend.call("GET", "/audit", params=params).raise_for_status().json()["items"]
+    return [entry["result"] for entry in reversed(found)]
+
+
+async def test_a_backend_that_dies_between_an_end_and_its_word_in_the_audit_log_owes_it_nothing(
+    backend, new_host
+) -> None:
+    host = new_host().start()
+    assert backend.stop() == 0
+    before = host.log.count("connected as")
+    backend.start(str(DYING_BACKEND))
+    host.until(lambda: host.log.count("connected as") > before, within_s=60)
+    command_id = host.post(argv=["true"], timeout_s=30).json()["id"]
+    assert backend.program.process.wait(60) == -9
+    backend.start()
+    assert host.wait(command_id, within_s=60)["state"] == "ok"
+    host.until(lambda: audited(host, command_id) == ["intended", "ok"], within_s=60)

@@ -15,13 +15,12 @@ import asyncpg
 from asyncpg import Record
 from prometheus_client import Counter
 
-from chatops_backend.audit.actor import Actor
-from chatops_backend.audit.trail import Result, Target, conclude
 from chatops_backend.commands.changes import CommandChanges
+from chatops_backend.commands.endings import Endings
 from chatops_backend.commands.orders import Orders
 from chatops_backend.commands.recorder import Recorder
 from chatops_backend.control.channel import AgentChannel, OrderNews
-from chatops_backend.database.interface import Database, DatabaseUnavailableError
+from chatops_backend.database.interface import Database, DatabaseUnavailableError, Executor
 from chatops_backend.database.queries import load_queries
 from chatops_backend.ingest.connection import AgentConnection
 from chatops_protocol.control_messages import CancelOrder, CarryOut, OrderFinished
@@ -34,7 +33,6 @@ SILENT_S = 60.0
 TIDY_EVERY_S = 3600.0
 
 orders_sent = Counter("chatops_orders_sent_total", "Orders handed to agents")
-orders_ended = Counter("chatops_orders_ended_total", "Orders that ended", ["kind", "state"])
 
 
 class Courier:
@@ -54,7 +52,8 @@ class Courier:
         self._newcomers: set[AgentConnection] = set()
         self._told: dict[AgentConnection, set[str]] = {}
         self._tidied_at = monotonic()
-        self.recorder = Recorder(database, changes, self.ended)
+        self._endings = Endings(database, changes, orders.wake, monotonic)
+        self.recorder = Recorder(database, changes, self._endings)
         channel.listen_for_orders(self)
 
     def agent_came(self, connection: AgentConnection) -> None:
@@ -84,16 +83,23 @@ class Courier:
         if self._monotonic() - self._tidied_at > TIDY_EVERY_S:
             self._tidied_at = self._monotonic()
             await self._queries.drop_old_commands(self._database)
+        await self._endings.tell_what_is_owed()
         if not await self._queries.any_open(self._database):
             self._newcomers.clear()
             return
         await self._queries.cancel_for_lost_rights(self._database)
-        await self.ended([row async for row in self._queries.end_queued(self._database)])
-        await self.ended([row async for row in self._queries.end_silent(self._database, grace_s=SILENT_S)])
+        await self._endings.store(self._end_queued)
+        await self._endings.store(self._end_silent)
         for group in [row["group_id"] async for row in self._queries.waiting_groups(self._database)]:
             await self._move_on(group)
         await self._hand_out()
         await self._pass_cancels_on()
+
+    async def _end_queued(self, executor: Executor) -> list[Record]:
+        return [row async for row in self._queries.end_queued(executor)]
+
+    async def _end_silent(self, executor: Executor) -> list[Record]:
+        return [row async for row in self._queries.end_silent(executor, grace_s=SILENT_S)]
 
     async def _move_on(self, group_id: int) -> None:
         async with self._database.transaction() as transaction:
@@ -145,27 +151,3 @@ class Courier:
             if told is not None and row["nonce"] not in told:
                 told.add(row["nonce"])
                 connection.offer(CancelOrder(row["id"], row["nonce"], row["cancel_reason"]))
-
-    async def ended(self, rows: list[Record]) -> None:
-        """Tell whoever waits, and write into the audit log how it went."""
-        for row in rows:
-            orders_ended.labels(row["kind"], row["state"]).inc()
-            self._changes.announce(row["id"])
-            if row["audit_id"] is not None:
-                result: Result = "ok" if row["state"] == "ok" else "refused" if _is_refusal(row) else "failed"
-                await conclude(
-                    self._database,
-                    row["audit_id"],
-                    Actor("person", row["username"], row["user_id"]),
-                    row["action"],
-                    Target(row["kind"], row["id"], row["title"], row["server_id"]),
-                    result=result,
-                    detail=row["detail"] or row["state"],
-                    after={"state": row["state"], "exit_code": row["exit_code"]},
-                )
-        if rows:
-            self._orders.wake()
-
-
-def _is_refusal(row: Record) -> bool:
-    return bool(row["state"] == "failed" and row["detail"].startswith("refused: "))

@@ -8,7 +8,6 @@ import asyncio
 import logging
 from collections import Counter as Tally
 from collections import deque
-from collections.abc import Awaitable, Callable
 from itertools import groupby
 
 import asyncpg
@@ -16,8 +15,9 @@ from asyncpg import Record
 from prometheus_client import Counter
 
 from chatops_backend.commands.changes import CommandChanges
+from chatops_backend.commands.endings import Endings
 from chatops_backend.control.channel import OrderNews
-from chatops_backend.database.interface import Database, DatabaseUnavailableError
+from chatops_backend.database.interface import Database, DatabaseUnavailableError, Executor
 from chatops_backend.database.queries import load_queries
 from chatops_backend.ingest.connection import AgentConnection
 from chatops_protocol.agent_messages import CLOSE_PROTOCOL_ERROR
@@ -46,14 +46,10 @@ output_bytes = Counter("chatops_order_output_bytes_total", "Output of orders rec
 
 
 class Recorder:
-    """`ended` is called with the rows of orders that have just ended."""
-
-    def __init__(
-        self, database: Database, changes: CommandChanges, ended: Callable[[list[Record]], Awaitable[None]]
-    ) -> None:
+    def __init__(self, database: Database, changes: CommandChanges, endings: Endings) -> None:
         self._database = database
         self._changes = changes
-        self._ended = ended
+        self._endings = endings
         self._queries = load_queries("commands")
         self._pending: deque[tuple[AgentConnection, OrderNews]] = deque()
         self._bytes: Tally[AgentConnection] = Tally()
@@ -86,20 +82,23 @@ class Recorder:
 
     async def store_end(self, server_id: int, finished: OrderFinished) -> None:
         """How an order ended. What has ended already stays as it is."""
-        row = await self._queries.note_finished(
-            self._database,
-            command_id=finished.id,
-            nonce=finished.nonce,
-            server_id=server_id,
-            state=finished.state,
-            exit_code=finished.exit_code,
-            detail=finished.detail,
-            duration_s=finished.duration_s,
-            stdout_bytes=finished.stdout_bytes,
-            stderr_bytes=finished.stderr_bytes,
-        )
-        if row is not None:
-            await self._ended([row])
+
+        async def end(executor: Executor) -> list[Record]:
+            row = await self._queries.note_finished(
+                executor,
+                command_id=finished.id,
+                nonce=finished.nonce,
+                server_id=server_id,
+                state=finished.state,
+                exit_code=finished.exit_code,
+                detail=finished.detail,
+                duration_s=finished.duration_s,
+                stdout_bytes=finished.stdout_bytes,
+                stderr_bytes=finished.stderr_bytes,
+            )
+            return [row] if row is not None else []
+
+        await self._endings.store(end)
 
     async def _store(self, connection: AgentConnection, number: int, nonce: str, news: list[OrderNews]) -> None:
         """Until it is stored: the database may be away, and the agent waits."""
