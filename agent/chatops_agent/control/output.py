@@ -3,6 +3,9 @@
 A program is never kept waiting for the network. Up to the first half MiB everything is kept until it is sent. After
 that a program that writes faster than `LIVE_BYTES_PER_S` loses the oldest that waits, so that what is left when it ends
 is the last half MiB. Places that are left out show as jumps of the offset.
+
+Which stream was written to first is told by the order of pieces, as long as not too many of them wait: a program that
+writes single bytes to both in turn would otherwise cost hundreds of bytes, and a row of the database, for each.
 """
 
 from collections import deque
@@ -15,6 +18,10 @@ from chatops_protocol.control_messages import HEAD_BYTES, MAX_CHUNK_BYTES, OUTPU
 LIVE_BYTES_PER_S = 256 * 1024
 # Small pieces are collected for so long.
 COLLECT_S = 0.05
+# Of either half. When so many wait, what comes joins the last piece of its own stream, past one of the other.
+MOST_WAITING = 256
+# Sent and not confirmed, however small they are.
+MOST_UNSTORED = 512
 
 
 @dataclass
@@ -44,9 +51,8 @@ class Output:
     def put(self, stream: Stream, data: bytes) -> None:
         inside_head = self.written["stdout"] + self.written["stderr"] < HEAD_BYTES
         waiting = self._head if inside_head else self._rest
-        last = waiting[-1] if waiting else None
-        joins = last is not None and last.stream == stream and last.offset + len(last.data) == self.written[stream]
-        if joins and last is not None and len(last.data) + len(data) <= MAX_CHUNK_BYTES:
+        last = self._last_of(waiting, stream)
+        if last is not None and len(last.data) + len(data) <= MAX_CHUNK_BYTES:
             last.data += data
         else:
             for start in range(0, len(data), MAX_CHUNK_BYTES):
@@ -58,13 +64,24 @@ class Output:
             while self._rest_bytes - len(self._rest[0].data) >= TAIL_BYTES:
                 self._rest_bytes -= len(self._rest.popleft().data)
 
+    def _last_of(self, waiting: deque[Piece], stream: Stream) -> Piece | None:
+        """The piece that the next bytes of the stream may join."""
+        for place in (-1, -2) if len(waiting) >= MOST_WAITING else (-1,):
+            if len(waiting) >= -place:
+                piece = waiting[place]
+                if piece.stream == stream and piece.offset + len(piece.data) == self.written[stream]:
+                    return piece
+        return None
+
     def take(self) -> tuple[Piece | None, float | None]:
         """The next piece to send; or None, and after how many seconds to ask again (None: when something changes)."""
         if self._resend < len(self._unstored):
             self._resend += 1
             return self._unstored[self._resend - 1], None
         waiting = self._head or self._rest
-        if not waiting or self._unstored_bytes + len(waiting[0].data) > OUTPUT_WINDOW_BYTES:
+        if not waiting or len(self._unstored) >= MOST_UNSTORED:
+            return None, None
+        if self._unstored_bytes + len(waiting[0].data) > OUTPUT_WINDOW_BYTES:
             return None, None
         now = self.monotonic()
         if not self.ended and now < self._next_at:
