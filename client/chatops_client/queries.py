@@ -45,7 +45,9 @@ def _params(
     asked: dict[str, Any] = {"metric": [metrics] if isinstance(metrics, str) else list(metrics)}
     asked |= {"start": start, "end": end}
     for name, value in options.items():
-        if value is not None and value is not False and value not in ((), [], {}):
+        if isinstance(value, Sequence) and not isinstance(value, str):
+            value = list(value)
+        if value is not None and value is not False and value not in ([], {}):
             asked["server_id" if name == "server_ids" else name] = "true" if value is True else value
     return query_params(asked)
 
