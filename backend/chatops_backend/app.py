@@ -64,6 +64,7 @@ from chatops_backend.servers.agent_keys import STATE_KEY as KEY_REVOCATIONS
 from chatops_backend.servers.agent_keys import KeyRevocations
 from chatops_backend.settings import Settings, load_or_create_secret_key
 from chatops_backend.transfer import routes as transfer_routes
+from chatops_backend.transfer.exports import Exports
 from chatops_backend.transfer.importer import Importer
 from chatops_backend.transfer.rollups import RollUps
 from chatops_backend.views import routes as view_routes
@@ -157,6 +158,7 @@ def create_app(
             "metric_reader": _provide(metric_reader),
             "importer": _provide(Importer(database, rollups)),
             "rollups": _provide(rollups),
+            "exports": _provide(Exports(database)),
             "sender": _provide(sender),
             "replays": _provide(Replays(database)),
             "turns": _provide(Turns(database)),

@@ -1,14 +1,15 @@
 """Resources of import, custom values and export. Times are RFC 3339 in UTC."""
 
-from datetime import datetime
 from typing import Annotated
 
 from msgspec import Meta, Struct
 
-from chatops_protocol.resources import Id, Moment
+from chatops_protocol.resources import Moment
 
 # What one request may bring: the whole of it is one transaction, and live readings wait for that.
 MAX_IMPORT_BYTES = 16 * 1024 * 1024
+# Of an export's answer: how many bytes it will have, about.
+ESTIMATE_HEADER = "ChatOps-Estimated-Bytes"
 
 
 class ImportRefusal(Struct, frozen=True):
@@ -38,24 +39,9 @@ class ImportProgress(Struct, frozen=True):
 
 
 class CustomValue(Struct, frozen=True, forbid_unknown_fields=True):
-    """`time` is now when it is left out."""
+    """`time` is now when it is left out. `labels` tell the series of one name apart."""
 
     name: Annotated[str, Meta(min_length=1, max_length=200, pattern=r"^[^\x00]*$")]
     value: Annotated[float, Meta(ge=-1e100, le=1e100)]
     labels: dict[Annotated[str, Meta(max_length=200)], Annotated[str, Meta(max_length=1000)]] = {}
     time: Moment | None = None
-
-
-class PushCustomRequest(Struct, frozen=True, forbid_unknown_fields=True):
-    """Values of one server."""
-
-    server_id: Id
-    values: Annotated[list[CustomValue], Meta(min_length=1, max_length=10_000)]
-
-
-class ExportEstimate(Struct, frozen=True):
-    """What an export will hold, about."""
-
-    rows: int
-    start: datetime
-    end: datetime

@@ -50,7 +50,9 @@ def in_types_of(frame: "pl.DataFrame", measurement: Measurement) -> "pl.DataFram
             raise _wrong_type(label.name, frame.schema[label.name], "text")
         column = pl.col(label.name).cast(pl.String)
         if label.type == "jsonb":
-            column = column.replace_strict(_objects(frame[label.name].cast(pl.String)), default=None)
+            column = column.replace_strict(
+                _objects(frame[label.name].cast(pl.String)), default=None, return_dtype=pl.String
+            )
         columns.append(column)
     columns += [_value(name, frame.schema[name]) for name in measurement.field_names if name in frame.columns]
     try:

@@ -1,4 +1,5 @@
-"""Looks into an Arrow stream before polars decodes it. Called by `arrow_body`; decodes no values itself.
+"""Looks into an Arrow stream: at an import's before polars decodes it, and at an export's to join several. Decodes no
+values itself.
 
 A stream says how long its buffers are, and the reader allocates what it says: a lie of a few bytes would take the whole
 process down, and so would a compressed buffer of a gigabyte of zeros. So: no compression, no dictionaries, and every
@@ -6,6 +7,7 @@ buffer within the message's body. The layout is that of Arrow's ``Message.fbs``,
 """
 
 import struct
+from collections.abc import Iterator
 
 from chatops_backend.problems import ProblemError
 
@@ -34,8 +36,16 @@ def count_rows(stream: bytes) -> int:
         ) from None
 
 
-def _count_rows(stream: memoryview) -> int:
-    place = rows = batches = 0
+def split_stream(stream: bytes) -> tuple[bytes, bytes, bytes]:
+    """The schema, the batches, and the mark of the end, of a stream that this program wrote."""
+    messages = list(_messages(memoryview(stream)))
+    (_, _, schema_end), (_, _, end) = messages[0], messages[-1]
+    return stream[:schema_end], stream[schema_end:end], stream[end:]
+
+
+def _messages(stream: memoryview) -> Iterator[tuple["_Table", int, int]]:
+    """Each message up to the mark of the end: its table, the length of its data, and where it ends."""
+    place = 0
     while place < len(stream):
         (size,) = struct.unpack_from("<I", stream, place)
         if size != _CONTINUATION:
@@ -43,22 +53,29 @@ def _count_rows(stream: memoryview) -> int:
         (size,) = struct.unpack_from("<I", stream, place + 4)
         place += 8
         if size == 0:
-            break
+            return
         if size > len(stream) - place:
             raise _MalformedError("a message is longer than the body")
         message = _Table.root(stream[place : place + size])
         place += size
-        kind, body_length = message.number(_HEADER_TYPE, "<B"), message.number(_BODY_LENGTH, "<q")
+        body_length = message.number(_BODY_LENGTH, "<q")
         if not 0 <= body_length <= len(stream) - place:
             raise _MalformedError("a message's data is longer than the body")
         place += body_length
-        if kind == _SCHEMA and batches == 0:
-            batches = 1
-        elif kind == _RECORD_BATCH and batches == 1:
+        yield message, body_length, place
+
+
+def _count_rows(stream: memoryview) -> int:
+    rows, has_schema = 0, False
+    for message, body_length, _ in _messages(stream):
+        kind = message.number(_HEADER_TYPE, "<B")
+        if kind == _SCHEMA and not has_schema:
+            has_schema = True
+        elif kind == _RECORD_BATCH and has_schema:
             rows += _rows_of(message.table(_HEADER), body_length)
         else:
             raise _MalformedError("it holds dictionaries or several schemas")
-    if batches == 0:
+    if not has_schema:
         raise _MalformedError("it has no schema")
     return rows
 

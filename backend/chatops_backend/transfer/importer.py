@@ -8,7 +8,7 @@ readings of that bucket count as there already. So a bucket must come whole, in 
 import asyncio
 import time
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from prometheus_client import Counter
@@ -34,6 +34,8 @@ _LOCK = 4_221_067
 # Values of one statement. As parameters they take 12 bytes each, and the embedded server takes 24 MB.
 MOST_VALUES = 400_000
 MOST_SERVERS_NAMED = 100
+# What is no older than this, the policies roll up soon enough.
+RECENT = timedelta(hours=1)
 
 rows_imported = Counter("chatops_import_rows_total", "Rows of imports", ["outcome"])
 
@@ -65,11 +67,16 @@ class Importer:
                 target = Target("measurement", measurement.name)
                 await record(transaction, actor, action, target, after=_summary(once, result))
             # Of rows that were there too: who repeats an import after a crash wants its roll-ups.
-            pending.days.update(once["time"].dt.date().unique().to_list())
+            pending.days.update(_days(once, now - RECENT))
         rows_imported.labels("stored").inc(stored)
         rows_imported.labels("already_there").inc(result.already_there)
         rows_imported.labels("refused").inc(sum(item.count for item in refused))
         return result
+
+
+def _days(frame: "pl.DataFrame", before: datetime) -> list[date]:
+    days: list[date] = frame.filter(frame["time"] < before)["time"].dt.date().unique().to_list()
+    return days
 
 
 def _without_repeated(frame: "pl.DataFrame", measurement: Measurement) -> "pl.DataFrame":

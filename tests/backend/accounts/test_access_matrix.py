@@ -78,6 +78,8 @@ ACCESS = {
     "GET /api/v1/analysis/correlate": "viewer",
     "GET /api/v1/analysis/compare": "viewer",
     "GET /api/v1/analysis/blame": "viewer",
+    "GET /api/v1/metrics/export": "viewer",
+    "POST /api/v1/metrics/custom": "operator",
     "GET /api/v1/metrics/import": "operator",
     "POST /api/v1/metrics/import": "operator",
     "POST /api/v1/metrics/import/finish": "operator",

@@ -54,6 +54,8 @@ TESTED_BELOW = {
     "GET /api/v1/commands/policies",
     "GET /api/v1/metrics/query",
     "POST /api/v1/metrics/import",
+    "POST /api/v1/metrics/custom",
+    "GET /api/v1/metrics/export",
     "GET /api/v1/analysis/forecast",
     "GET /api/v1/analysis/anomalies",
     "GET /api/v1/analysis/correlate",
@@ -240,6 +242,32 @@ async def test_rows_are_imported_of_visible_servers_only(limited) -> None:
     assert answer.json()["refused"] == [{"reason": "unknown_server", "count": 2}]
     found = await limited.world.database.fetch("SELECT server_id FROM metrics.disk")
     assert limited.hidden not in {row["server_id"] for row in found}
+
+
+async def test_values_are_pushed_to_visible_servers_only(limited) -> None:
+    for server_id, status in ((limited.own, 200), (limited.hidden, 404), (2_000_000_000, 404)):
+        answer = await limited.api.post(
+            "/metrics/custom", params={"server_id": server_id}, json=[{"name": "queue", "value": 1}]
+        )
+        assert answer.status_code == status
+    found = await limited.world.database.fetch("SELECT server_id FROM metrics.custom")
+    assert {row["server_id"] for row in found} & {limited.own, limited.hidden} == {limited.own}
+
+
+async def test_rows_are_exported_of_visible_servers_only(limited) -> None:
+    query = {"measurement": "host", "start": "2026-01-01T00:00:00Z", "end": "2026-01-02T00:00:00Z"}
+    await limited.world.database.execute(
+        "INSERT INTO metrics.host (time, server_id, cpu_percent) "
+        "SELECT '2026-01-01T12:00Z', unnest($1::integer[]), 50 ON CONFLICT DO NOTHING",
+        [limited.own, limited.hidden],
+    )
+    for server_ids in ([limited.hidden], [limited.own, limited.hidden]):
+        answer = await limited.api.get("/metrics/export", params=query | {"server_id": server_ids})
+        assert answer.status_code == 404
+    answer = await limited.api.get("/metrics/export", params=query | {"tag": limited.word})
+    assert (answer.status_code, answer.json()["title"]) == (400, "No servers")
+    found = (await limited.api.get("/metrics/export", params=query | {"tag": "shared"})).text
+    assert {line.split(",")[1] for line in found.splitlines()[1:]} == {str(limited.own)}
 
 
 async def test_pages_of_a_list_are_full_though_others_servers_lie_between(limited) -> None:

@@ -165,6 +165,10 @@ async def rows_of_a_server(world: World) -> Any:
     return body_of(rows)
 
 
+async def custom_value(_: World) -> Any:
+    return [{"name": "queue", "value": 5.0}]
+
+
 RECIPES: dict[str, Recipe] = {
     "POST /auth/login": Recipe("auth.login", body=own_log_in),
     "POST /auth/logout": Recipe("auth.logout"),
@@ -211,6 +215,7 @@ RECIPES: dict[str, Recipe] = {
     "PUT /views/{view_id:int}": Recipe("view.update", "view", given(name=fresh, query={"range": "6h"})),
     "DELETE /views/{view_id:int}": Recipe("view.delete", "view"),
     "POST /metrics/import": Recipe("metrics.import", body=rows_of_a_server),
+    "POST /metrics/custom": Recipe("metrics.custom", body=custom_value),
     "PUT /metrics/policies": Recipe("metric_policies.update", body=given(raw_days=8, minutes_days=90, hours_days=730)),
     "PUT /logs/policies": Recipe("log_policies.update", body=given(keep_days=20, compress_after_days=5)),
     "POST /commands": Recipe("command.run", body=command_on_a_server, result="intended"),
@@ -273,6 +278,8 @@ async def prepared(world: World, route: str) -> tuple[Callable[[], Awaitable[htt
         path += "?wait_s=0"  # no agent is there to answer
     if path == "/metrics/import":
         path += "?measurement=disk"
+    if path == "/metrics/custom":
+        path += f"?server_id={await world.server()}"
     body = await recipe.body(world)
     sent = {} if body is None else {"content" if isinstance(body, bytes) else "json": body}
     return lambda: world.person.api.request(method, path, **sent), made

@@ -75,6 +75,8 @@ async def test_labels_that_are_objects_are_the_same_however_they_are_written(per
         "refused": [{"reason": "no_label", "count": 2}],
     }
     assert await database.fetchval("SELECT value FROM metrics.custom WHERE server_id = $1", server_id) == 1.0
+    none = await person.api.post("/metrics/import", params={"measurement": "custom"}, content=body_of(frame.clear()))
+    assert none.json() == {"rows": 0, "stored": 0, "already_there": 0, "refused": []}
 
 
 @pytest.mark.parametrize(
