@@ -111,6 +111,10 @@ def test_every_page_reads_well_in_this_theme_and_width(watched: Watched, stack: 
             page.wait_for_selector("#history-charts .js-plotly-plot .main-svg")
         assert fits(page), name
         keep(page, f"server-{name.lower()}-{theme}-{width}")
+    page.goto(f"{stack.url}/explore?metric=host.cpu_percent&range=15m")
+    page.wait_for_selector("#explore-charts .js-plotly-plot .main-svg")
+    assert fits(page)
+    keep(page, f"explore-{theme}-{width}")
     page.goto(f"{stack.url}/users")
     page.wait_for_selector(".data-table")
     assert fits(page)

@@ -50,8 +50,10 @@ def correlations_box(found: Correlations, servers: Mapping[int, str], add: AddMe
     moved = [one for one in found.series if one.strength > 0]
     rows = [
         [
-            add(one.metric, row),
-            series_name(servers.get(one.server_id), one.labels),
+            [
+                add(one.metric, row),
+                html.Div(series_name(servers.get(one.server_id), one.labels), className="dim small"),
+            ],
             f"{one.correlation:+.2f}",
             _lag(one.lag_s),
             f"{100 * one.strength:.0f} %",
@@ -62,11 +64,10 @@ def correlations_box(found: Correlations, servers: Mapping[int, str], add: AddMe
         "What moved with it?",
         [html.P(found.explanation, className="tight")],
         data_table(
-            [("Metric", False), ("Series", False), ("Correlation", True), ("When", True), ("Strength", True)],
+            [("Series", False), ("Correlation", True), ("When", True), ("Strength", True)],
             rows,
             caption="Other series of the server, ranked by how they moved with this one",
-            hide_on_phone=[2],
-            stacked=True,
+            hide_on_phone=[1],
         )
         if rows
         else None,
@@ -88,14 +89,14 @@ def _culprits(shares: BlameShares, found: Blame) -> html.Div:
     rows = [
         [
             series_name(None, one.labels),
-            ("at most " if one.at_most else "") + format_value(one.rise, found.unit),
+            ("at most " if one.at_most else "") + _change(one.rise, found.unit),
             UNKNOWN if one.share is None else f"{100 * one.share:.0f} %",
         ]
         for one in shares.culprits[:MOST_ROWS]
     ]
     if shares.unexplained is not None:
         part = UNKNOWN if shares.unexplained_share is None else f"{100 * shares.unexplained_share:.0f} %"
-        rows.append(["not explained", format_value(shares.unexplained, found.unit), part])
+        rows.append(["not explained", _change(shares.unexplained, found.unit), part])
     return data_table([("Which", False), ("Rise", True), ("Share", True)], rows, caption="What accounts for the rise")
 
 
@@ -110,6 +111,11 @@ def forecast_line(found: Forecast, name: str, zone: tzinfo) -> html.Div:
         parts.append(html.Strong(f"{word} on {_day(one.reaches_at, zone)}. "))
     parts.append(one.explanation)
     return html.Div(parts, className="explore-forecast", role="status")
+
+
+def _change(value: float, unit: str) -> str:
+    """Of a share it is points, not per cent."""
+    return f"{value:+.1f} points" if unit == "percent" else format_value(value, unit)
 
 
 def _day(moment: datetime, zone: tzinfo) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from chatops_dashboards.figures.frame import layout, plain, y_axis
-from chatops_dashboards.figures.history_chart import series_traces, with_gaps
+from chatops_dashboards.figures.history_chart import series_traces
 from chatops_dashboards.figures.series_styles import Style
 from chatops_dashboards.moments import on_axis
 from chatops_dashboards.theme import BLUE
@@ -74,7 +74,7 @@ def explore_figure(
     traces: list[dict[str, Any]] = []
     for one in shown:
         style = style_of.get(one.key, Style(BLUE, "solid"))
-        parts = series_traces(with_gaps(one.series, answer.bucket_seconds), plain(one.name), style.colour, scale, zone)
+        parts = series_traces(one.series, plain(one.name), style.colour, scale, zone)
         for part in parts:
             band = part is not parts[-1]
             part |= {

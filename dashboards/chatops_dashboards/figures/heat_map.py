@@ -15,7 +15,7 @@ from chatops_protocol.resources import MetricSeries
 
 COLUMNS = 96
 MOST_ROWS = 500
-LONGEST_NAME = 24
+LONGEST_NAME = 20
 COLOURS = ((0.0, "#dceafb"), (0.25, "#9fc5ef"), (0.5, "#5b9bdd"), (0.75, "#2668b0"), (1.0, "#0c2f5c"))
 
 
@@ -44,9 +44,9 @@ def heat_figure(
     known = [value for row in rows for value in row.series.avg if value is not None]
     lowest, highest = min(known, default=0.0), max(known, default=0.0)
     scale = scale_for(answer.unit, highest)
-    height = 60 + row_height(len(rows)) * len(rows)
+    height = 110 + row_height(len(rows)) * len(rows)
     frame = layout({}, revision=f"{answer.metric} {start} {end}", height=height, legend=False)
-    frame["xaxis"] |= {"fixedrange": True, "showgrid": False, "side": "top"}
+    frame["xaxis"] |= {"fixedrange": True, "showgrid": False, "side": "top", "nticks": 5, "tickangle": 0}
     frame["yaxis"] = {
         "type": "category",
         "autorange": "reversed",
@@ -70,11 +70,14 @@ def heat_figure(
         "hoverongaps": False,
         "colorbar": {
             "ticksuffix": scale.suffix,
-            "thickness": 10,
-            "len": max(120, min(260, height - 40)),
-            "lenmode": "pixels",
-            "y": 1,
+            "orientation": "h",
+            "thickness": 8,
+            "len": 0.6,
+            "x": 0,
+            "xanchor": "left",
+            "y": 0,
             "yanchor": "top",
+            "ypad": 12,
             "outlinewidth": 0,
         },
     }

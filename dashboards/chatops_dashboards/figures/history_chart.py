@@ -76,7 +76,7 @@ def describe(answer: MetricSeries) -> str:
 
 
 def series_traces(series: Series, name: str, colour: str, scale: Scale, zone: tzinfo) -> list[dict[str, Any]]:
-    """The bands of a series that `with_gaps` has broken, then its line, which is the last."""
+    """The bands of a series, broken where it is, then its line, which is the last."""
     times = [on_axis(moment, zone) for moment in series.time]
     traces: list[dict[str, Any]] = []
     for run in _runs(series.min):

@@ -29,6 +29,7 @@ MOST_CARDS = 24
 FIRST_STATE_S = 4.0
 # Changes are collected this long, so that a fleet of hundreds costs a tab a few messages a second, not hundreds.
 COLLECT_S = 0.25
+HEAT_MAP = "/explore?metric=host.cpu_percent&view=heat&range=24h"
 # How long it is taken for granted which rules are switched on.
 RULES_KNOWN_S = 60.0
 
@@ -38,7 +39,22 @@ async def layout(context: PageContext) -> Any:
     return html.Div(
         [
             dmc.Group(
-                [html.H1("Fleet"), add_server.open_button() if context.session.is_admin else None],
+                [
+                    html.H1("Fleet"),
+                    dmc.Group(
+                        [
+                            dcc.Link(
+                                "Heat map",
+                                href=HEAT_MAP,
+                                className="plain-button",
+                                id="fleet-heat",
+                                title="One metric of all servers over the last day",
+                            ),
+                            add_server.open_button() if context.session.is_admin else None,
+                        ],
+                        gap="xs",
+                    ),
+                ],
                 justify="space-between",
                 className="page-head",
             ),

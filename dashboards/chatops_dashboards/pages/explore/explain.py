@@ -9,7 +9,6 @@ from typing import Any
 from dash import html
 
 from chatops_client import ApiError, BackendUnreachableError
-from chatops_client.analysis import AsyncAnalysis
 from chatops_dashboards.components.explore_answers import anomalies_box, blame_box, correlations_box, forecast_line
 from chatops_dashboards.components.states import explain as as_notice
 from chatops_dashboards.components.states import notice
@@ -51,7 +50,7 @@ async def explanation(
     """Sections side by side."""
     if target.server_id is None:
         return notice("This series joins several servers. Take the aggregate away to explain one server's.", "warning")
-    analysis, server_id, labels = AsyncAnalysis(session.client), target.server_id, dict(target.labels) or None
+    analysis, server_id, labels = session.client.analysis, target.server_id, dict(target.labels) or None
     asked: list[Awaitable[Any]] = [
         _anomalies(session, target, start, end, zone),
         _part(
@@ -73,7 +72,7 @@ async def forecast_of(session: Session, target: SeriesChoice) -> Forecast | Exce
     if target.server_id is None:
         return ValueError("a series of several servers")
     try:
-        return await AsyncAnalysis(session.client).forecast(
+        return await session.client.analysis.forecast(
             target.metric, server_ids=[target.server_id], labels=dict(target.labels) or None
         )
     except ApiError as error:
@@ -96,7 +95,7 @@ def forecast_words(found: Forecast | Exception, name: str, zone: tzinfo) -> Any:
 
 async def _anomalies(session: Session, target: SeriesChoice, start: datetime, end: datetime, zone: tzinfo) -> Any:
     ids = [target.server_id] if target.server_id is not None else []
-    asked = AsyncAnalysis(session.client).anomalies(
+    asked = session.client.analysis.anomalies(
         target.metric, start, end, server_ids=ids, labels=dict(target.labels) or None
     )
     return await _part("Is it unusual?", asked, lambda found: anomalies_box(found, zone))

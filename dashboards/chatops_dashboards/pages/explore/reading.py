@@ -18,7 +18,7 @@ from chatops_protocol.resources import Aggregate, MetricSeries, Server
 POINTS = 400
 # Of all series together, so that a fleet of hundreds is drawn as fast as a few.
 ALL_POINTS = 100_000
-SERVERS_KNOWN_S = 15.0
+SERVERS_KNOWN_S = 5.0
 
 
 @dataclass(frozen=True)
@@ -88,6 +88,8 @@ async def _answers(
         try:
             answers = await session.client.query_answers(some, start, end, **options)
         except (ApiError, BackendUnreachableError) as error:
+            # What may be seen can have changed since the servers were listed.
+            session.shared.pop("explore-servers", None)
             return [Answered(metric, None, [], error) for metric in some]
         return [Answered(one.metric, one, named(one, servers)) for one in answers]
 

@@ -133,13 +133,13 @@ def register_saved(app: Dash) -> None:
     async def open_view(chosen: str | None) -> Any:
         unchanged = [no_update] * len(SET)
         if not chosen:
-            return *unchanged, None, True, True
+            return *unchanged, no_update, True, True
         try:
             view = await current_session().client.views.get(int(chosen))
         except (ApiError, BackendUnreachableError) as error:
             return *unchanged, explain(error), True, True
         asked = ExploreQuery.from_query(view.query)
-        return *settings_of(asked, datetime.now(UTC), request_zone()), None, False, False
+        return *settings_of(asked, datetime.now(UTC), request_zone()), no_update, False, False
 
     @app.callback(
         Output("explore-name-dialogue", "opened"),
