@@ -17,6 +17,8 @@ from tests.conftest import ADMIN_PASSWORD
 
 START_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 15.0
+# Of fifteen minutes; what takes a token with it may use it for a while.
+TOKEN_LASTS_S = 300.0
 
 
 def environment(settings: Settings) -> dict[str, str]:
@@ -86,6 +88,7 @@ class Backend:
         self.url = f"http://127.0.0.1:{settings.port}"
         self.agents_url = f"ws://127.0.0.1:{settings.port}/api/v1/agents/ws"
         self._token: str | None = None
+        self._logged_in_at = 0.0
         self.start()
 
     def start(self, instead: str | None = None) -> None:
@@ -101,11 +104,11 @@ class Backend:
         return self.program.stop()
 
     def headers(self) -> dict[str, str]:
-        """An administrator's access token; log in on first use."""
-        if self._token is None:
+        """An administrator's access token; log in on first use, and again before it runs out."""
+        if self._token is None or time.monotonic() - self._logged_in_at > TOKEN_LASTS_S:
             login = {"username": "admin", "password": ADMIN_PASSWORD}
             answer = httpx.post(f"{self.url}/api/v1/auth/login", json=login, trust_env=False).raise_for_status()
-            self._token = answer.json()["access_token"]
+            self._token, self._logged_in_at = answer.json()["access_token"], time.monotonic()
         return {"Authorization": f"Bearer {self._token}"}
 
     def call(self, method: str, path: str, **arguments: Any) -> httpx.Response:

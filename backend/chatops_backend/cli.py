@@ -3,27 +3,38 @@
 import asyncio
 import logging
 import signal
+import time
 from dataclasses import replace
 
 import click
 import uvloop
 
-from chatops_backend.database.embedded_process import EmbeddedProcess, socket_path
+from chatops_backend.database.embedded_process import DirectoryInUseError, EmbeddedProcess, socket_path
 from chatops_backend.database.migrations import migrate as apply_migrations
 from chatops_backend.database.open import open_database
 from chatops_backend.settings import Settings, prepare_data_dir
 
+PATIENCE_S = 20.0
+
 
 @click.command()
 def migrate() -> None:
-    """Bring the database's schema up to date. Safe to run again."""
+    """Bring the database's schema up to date. Safe to run again, and twice at once."""
 
     async def run() -> None:
         async with open_database(Settings.from_environment()) as database:
             applied = await apply_migrations(database, report=lambda line: click.echo(f"applying {line}"))
             click.echo(f"schema is up to date ({applied} applied now)")
 
-    asyncio.run(run())
+    deadline = time.monotonic() + PATIENCE_S
+    while True:
+        try:
+            return asyncio.run(run())
+        except DirectoryInUseError:
+            # The other may be a `migrate` too, which soon ends; a backend does not.
+            if time.monotonic() > deadline:
+                raise
+            click.echo("the database is in use by another process; waiting for it", err=True)
 
 
 @click.command()
