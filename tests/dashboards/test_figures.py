@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from chatops_dashboards.figures.frame import plain
-from chatops_dashboards.figures.history_chart import describe, history_figure, with_gaps
+from chatops_dashboards.figures.history_chart import describe, history_figure
 from chatops_dashboards.figures.live_charts import (
     CHARTS,
     WINDOW_S,
@@ -126,12 +126,12 @@ def test_history_has_a_band_per_unbroken_run() -> None:
     assert lines(figure)[0]["y"] == [1.0, 2.0, None, 4.0, 5.0]
 
 
-def test_buckets_that_are_not_there_are_a_gap() -> None:
-    gappy = series([1.0, 2.0, 3.0])
-    gappy.time[2] = START + timedelta(minutes=5)
-    filled = with_gaps(gappy, 5.0)
-    assert filled.avg == [1.0, 2.0, None, 3.0]
-    assert filled.time[2] == START + timedelta(seconds=10)
+def test_readings_that_are_farther_apart_than_buckets_are_one_line() -> None:
+    sparse = series([1.0, 2.0, 3.0])
+    sparse.time[:] = [START + timedelta(minutes=5 * n) for n in range(3)]
+    figure = history_figure(answer(sparse), START, START + timedelta(minutes=15), UTC)
+    assert len(bands(figure)) == 1
+    assert lines(figure)[0]["y"] == [1.0, 2.0, 3.0]
 
 
 def test_text_from_hosts_cannot_be_markup_in_a_chart() -> None:

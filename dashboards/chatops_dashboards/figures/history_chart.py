@@ -1,7 +1,10 @@
-"""A metric over a range: an average line with its minimum–maximum band per series. Gaps stay gaps. Pure."""
+"""A metric over a range: an average line with its minimum–maximum band per series. Pure.
+
+Gaps are where the backend's answer has an empty point: it knows how far apart a server's readings are.
+"""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta, tzinfo
+from datetime import datetime, tzinfo
 from typing import Any
 
 from chatops_dashboards.figures.frame import layout, plain, y_axis
@@ -20,21 +23,6 @@ def series_name(labels: Mapping[str, Any]) -> str:
     return " · ".join(str(value) for value in labels.values() if value not in (None, "")) or "all"
 
 
-def with_gaps(series: Series, bucket_s: float) -> Series:
-    """The same series with an empty point inside every stretch that lacks buckets, so that the line breaks there."""
-    times: list[datetime] = []
-    columns: tuple[list[float | None], ...] = ([], [], [])
-    for index, moment in enumerate(series.time):
-        if times and (moment - times[-1]).total_seconds() > 1.5 * bucket_s:
-            times.append(times[-1] + timedelta(seconds=bucket_s))
-            for column in columns:
-                column.append(None)
-        times.append(moment)
-        for column, source in zip(columns, (series.avg, series.min, series.max), strict=True):
-            column.append(source[index])
-    return Series(series.server_id, series.labels, times, *columns)
-
-
 def largest(answer: MetricSeries) -> float | None:
     return max((value for series in answer.series for value in series.max if value is not None), default=None)
 
@@ -48,9 +36,7 @@ def history_figure(
     traces: list[dict[str, Any]] = []
     for index, series in enumerate(chosen):
         colour = metric_colour(answer.metric) if len(chosen) == 1 else SERIES_COLOURS[index % len(SERIES_COLOURS)]
-        traces += series_traces(
-            with_gaps(series, answer.bucket_seconds), plain(series_name(series.labels)), colour, scale, zone
-        )
+        traces += series_traces(series, plain(series_name(series.labels)), colour, scale, zone)
     top = 100.0 if answer.unit == "percent" and (largest(answer) or 0) <= 100 else None
     frame = layout(
         y_axis(scale, top=top),
