@@ -34,7 +34,7 @@ from chatops_protocol.control_messages import (
 )
 
 SERVER_ID = 7
-WITHIN_S = 20.0
+WITHIN_S = 30.0
 _ids = itertools.count(1)
 
 

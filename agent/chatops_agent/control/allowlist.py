@@ -8,6 +8,8 @@
 
 The order names the template and gives its arguments in the order in which they stand there. A value is put into the
 place of its name within one argument of the program; no shell reads it. Read anew when the file has changed.
+
+Reading the file, looking for paths and matching patterns takes time: `Orders` does it in a thread.
 """
 
 import os
@@ -18,6 +20,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta, Struct
 
+from chatops_agent.control.matching import matches
 from chatops_agent.control.refusal import RefusedError
 from chatops_protocol.control_messages import SignalName
 
@@ -54,10 +57,10 @@ class Text(Struct, frozen=True, tag="text", forbid_unknown_fields=True):
     maximum_length: int = 200
 
     def accept(self, text: str) -> str:
-        if len(text) > min(self.maximum_length, MAX_TEXT) or re.fullmatch(self.pattern, text) is None:
-            raise ValueError(f"must match {self.pattern} and have at most {self.maximum_length} characters")
         if text.startswith("-"):
             raise ValueError("must not begin with a dash")
+        if len(text) > min(self.maximum_length, MAX_TEXT) or not matches(self.pattern, text):
+            raise ValueError(f"must match {self.pattern} and have at most {self.maximum_length} characters")
         return text
 
 

@@ -17,7 +17,7 @@ from chatops_agent.control import ledger as ledger_file
 from chatops_agent.control.ledger import Ledger
 from chatops_agent.control.output import Output
 from chatops_agent.control.policy import Policy
-from chatops_agent.control.program import Ending, Stop, run_program
+from chatops_agent.control.program import Ending, Program, Stop, run_program
 from chatops_agent.control.refusal import RefusedError
 from chatops_agent.control.remnants import end_leftovers
 from chatops_agent.control.signals import signal_process
@@ -45,6 +45,7 @@ MOST_AT_ONCE = 8
 # With those that ended and wait for the backend to store their output.
 MOST_HELD = 24
 MAX_DETAIL = 2000
+CHECKED_WITHIN_S = 20.0
 
 News = OrderStarted | OrderOutput | OrderFinished
 
@@ -78,6 +79,9 @@ class Report:
         return None, wait_s
 
 
+Work = Callable[[Report, Stop], "asyncio.Future[Ending]"]
+
+
 class Orders:
     """`changed` is called when there may be something to report."""
 
@@ -95,6 +99,7 @@ class Orders:
         self._clock = clock
         self._disk = Worker()
         self._threads = ThreadPoolExecutor(MOST_AT_ONCE, thread_name_prefix="order")
+        self._checking = ThreadPoolExecutor(1, thread_name_prefix="check")
         self._ledger: Ledger | None = None
         self._opening = asyncio.Lock()
         self._reports: dict[str, Report] = {}
@@ -222,7 +227,7 @@ class Orders:
         if self._trust.is_late(order):
             self._end_unbegun(message, "expired", "it reached the agent too late and was not run")
             return
-        work = self._work_for(order)
+        work = await self._work_for(order)
         if len(self._running) >= MOST_AT_ONCE or len(self._reports) >= MOST_HELD:
             raise RefusedError(f"refused: the agent carries out {len(self._running)} orders already; try again later")
         if not await self._disk.run(ledger.begin, order):
@@ -241,12 +246,21 @@ class Orders:
             except RefusedError as error:
                 raise RefusedError(f"{error}; nor are its containers controlled (CHATOPS_ALLOW_DOCKER)") from None
 
-    def _work_for(self, order: Order) -> "Callable[[Report, Stop], asyncio.Future[Ending] | asyncio.Task[Ending]]":
+    async def _program_for(self, act: RunCommand) -> Program:
+        """In a thread: the list may name folders on a disk that does not answer, and patterns that take their time."""
+        loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout(CHECKED_WITHIN_S):
+                return await loop.run_in_executor(self._checking, self._policy.program_for, act)
+        except TimeoutError:
+            raise RefusedError("refused: this host takes too long to look whether its list allows it") from None
+
+    async def _work_for(self, order: Order) -> Work:
         """What the order's act comes to here. Raise `RefusedError` when this host does not allow it."""
         act: Act = order.act
         match act:
             case RunCommand():
-                program = self._policy.program_for(act)
+                program = await self._program_for(act)
                 return lambda report, stop: asyncio.ensure_future(
                     run_program(program, order.nonce, report.output, self._changed, stop, self._threads)
                 )
@@ -262,7 +276,7 @@ class Orders:
     async def _carry(
         self,
         order: Order,
-        work: "Callable[[Report, Stop], asyncio.Future[Ending] | asyncio.Task[Ending]]",
+        work: Work,
         report: Report,
         stop: Stop,
         ledger: Ledger,
