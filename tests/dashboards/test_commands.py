@@ -159,6 +159,22 @@ async def test_a_tab_that_loses_its_place_is_told_from_the_beginning(session: Se
     assert tab.text == "1\n2\n3\n"
 
 
+@pytest.mark.parametrize("past", [False, True])
+async def test_who_looks_at_the_past_ends_nothing_there(session: Session, host: Host, past: bool) -> None:
+    tab = Tab()
+    started = await session.client.commands.run(host.server_id, RunCommandRequest(argv=["sleep", "60"]))
+    view = {"server_id": host.server_id, "command_id": started.id, "past": past}
+    showing = asyncio.create_task(console.stream(session, view, UTC, tab))
+    async with asyncio.timeout(30):
+        while not any("Running" in str(head) for head in tab.values("run-head", "children")):
+            await asyncio.sleep(0.05)
+    await session.client.commands.cancel(started.id)
+    showing.cancel()
+    await asyncio.gather(showing, return_exceptions=True)
+    offered = [head for head in tab.values("run-head", "children") if "'type': 'run-cancel'" in str(head)]
+    assert bool(offered) is not past
+
+
 async def test_the_console_shows_a_viewer_what_was_run_and_no_line(session: Session, host: Host) -> None:
     own = str(await console.content(session, host.server_id, {}, UTC))
     assert "id='console-line'" in own

@@ -163,15 +163,21 @@ def utf16_length(text: str) -> int:
     return len(text) + sum(character > "\uffff" for character in text)
 
 
-async def show_run(session: Session, command_id: int, zone: tzinfo, push: Push, *, named: bool = False) -> Command:
-    """Stream a run into `run_place` until it has ended; returns the command as it ended."""
+async def show_run(
+    session: Session, command_id: int, zone: tzinfo, push: Push, *, named: bool = False, past: bool = False
+) -> Command:
+    """Stream a run into `run_place` until it has ended; returns the command as it ended. `past`: who looks at the past
+    ends nothing there."""
+    may_act = session.may_act and not past
     while True:
-        shown = await _show(session, command_id, zone, push, named=named)
+        shown = await _show(session, command_id, zone, push, named=named, may_act=may_act)
         if shown is not None:
             return shown
 
 
-async def _show(session: Session, command_id: int, zone: tzinfo, push: Push, *, named: bool) -> Command | None:
+async def _show(
+    session: Session, command_id: int, zone: tzinfo, push: Push, *, named: bool, may_act: bool
+) -> Command | None:
     """None when the tab has lost its place: all is told again from the beginning."""
     once = isinstance(push, AnswerPush)
     # Answers come every few seconds: each goes on where the one before it ended.
@@ -199,7 +205,7 @@ async def _show(session: Session, command_id: int, zone: tzinfo, push: Push, *, 
                 pieces += shown.rest()
             if shown.command is not None and any(isinstance(message, CommandChanged) for message in messages):
                 now = datetime.now(UTC)
-                head = run_head(shown.command, now, zone, may_act=session.may_act, named=named)
+                head = run_head(shown.command, now, zone, may_act=may_act, named=named)
                 push("run-head", children=head)
             feed = shown.feed(command_id, pieces)
             push("run-feed", data=feed)

@@ -61,7 +61,7 @@ async def stream(session: Session, view: View, zone: tzinfo, push: Push) -> None
     server_id, command_id = int(view["server_id"]), view.get("command_id")
     if view.get("past"):
         if isinstance(command_id, int):
-            await show_run(session, command_id, zone, push)
+            await show_run(session, command_id, zone, push, past=True)
         return
     watching = asyncio.create_task(_watch(session, server_id, push))
     try:
