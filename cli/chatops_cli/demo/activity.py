@@ -145,7 +145,8 @@ def _ordinary_fill(activity: Activity, mount: Mount) -> pl.Series:
     seconds = activity.seconds
     days_before_end: pl.Series = (seconds - float(seconds[-1])) / 86_400.0
     phase: pl.Series = (seconds % mount.emptied_s) / mount.emptied_s
-    unsteady = 0.0004 * smooth(activity.count, activity.key("fill", mount.mountpoint), 20)
+    # Files that come and go within hours.
+    unsteady = 0.005 * smooth(activity.count, activity.key("fill", mount.mountpoint), 36)
     return mount.full + mount.daily * days_before_end + mount.swing * (phase - 0.5) + unsteady
 
 

@@ -11,7 +11,7 @@ from chatops_cli.demo.incidents import Incident, Kind
 from chatops_cli.demo.noise import smooth
 
 # Share of the file system that is gained a day; matches what the incidents' titles say.
-FILLS_A_DAY = {"/var": 0.035, "/var/lib/postgresql": 0.015}
+FILLS_A_DAY = {"/var": 0.021, "/var/lib/postgresql": 0.014}
 # What is in use in the end: short of what the starting rules warn of.
 FULL_AT_END = 0.76
 LEAK_PERIOD_S = 20 * 3600.0
@@ -38,7 +38,7 @@ def _disk_fills(activity: Activity, incident: Incident) -> None:
     # As much on average as the title says, and more by day: it logs what is asked of the host.
     rate = FILLS_A_DAY[mount.mountpoint] * mount.total_bytes / 86_400.0
     asked = activity.demand / max(0.05, float(activity.demand.mean() or 0.0))  # type: ignore[arg-type]
-    shape = (0.4 + 0.6 * asked) * (1 + 0.08 * smooth(activity.count, activity.key("fills"), 4))
+    shape = (0.6 + 0.4 * asked) * (1 + 0.08 * smooth(activity.count, activity.key("fills"), 4))
     wrote = activity.programs[program.name]
     wrote["writes"] = wrote["writes"] + lasting * rate * shape
     wrote["cores"] = wrote["cores"] + lasting * 0.05 * shape
