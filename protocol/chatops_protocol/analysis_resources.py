@@ -24,7 +24,8 @@ ForecastOutcome = Literal[
 
 class SeriesForecast(Struct, frozen=True, kw_only=True):
     """One series. `slope_per_day` is Theil's and Sen's, in the metric's unit, with its interval at the answer's
-    `confidence`. The line to draw is ``line + slope_per_day · (days since line_at)``.
+    `confidence`, of the `points` from `since` on: the newest part of the history that is one line. The line to draw is
+    ``line + slope_per_day · (days since line_at)``.
 
     `reaches_at` lies between `earliest_at` and `latest_at`, which follow from the steepest and the flattest slope of
     the interval, and from how far the line may be off. They are given for ``reaches`` and ``beyond_horizon`` only, and
@@ -38,6 +39,7 @@ class SeriesForecast(Struct, frozen=True, kw_only=True):
     tier: Tier
     bucket_seconds: float
     points: int
+    since: datetime | None = None
     current: float | None = None
     current_at: datetime | None = None
     slope_per_day: float | None = None

@@ -23,6 +23,9 @@ GONE_AFTER_S = 2 * DAY_S
 # Where the line stands is said by the readings of the last day, and by three of them at least.
 NEWEST_S, FEWEST_NEWEST = DAY_S, 3
 FURTHEST_DAYS = 365.25 * 100
+# What came before counts no more when the newest part fits a line so many times better; of stairs it does not, so
+# nothing is taken to fit better than a fiftieth of the range.
+BETTER, LEAST_OF_RANGE, SHORTER = 3.0, 0.02, 0.75
 
 
 class Target(Struct, frozen=True):
@@ -52,8 +55,9 @@ def forecast_series(
 ) -> SeriesForecast:
     """`frame`: ``time`` (start of each bucket, Unix seconds, ascending) and ``value``. See `docs/analysis.md`.
 
-    The slope and its interval are those of `theil_sen`. The line goes through the median of what the readings of the
-    last day are above it, so that a disk which was cleaned yesterday is forecast from where it is now.
+    The slope and its interval are those of `theil_sen`, over the longest newest part of the history that is one line
+    (`_part_of_one_line`). It goes through the median of what the readings of the last day are above it, so that a disk
+    which was cleaned yesterday is forecast from where it is now.
     """
     frame = frame.drop_nulls("value")
     known: dict[str, Any] = {
@@ -81,10 +85,11 @@ def forecast_series(
             f"over {SHORTEST_S / 3600:.0f} hours."
         )
         return SeriesForecast(outcome="not_enough_data", explanation=said, **known)
-    days = (frame["middle"] - target.end) / DAY_S
-    found = theil_sen(days, frame["value"], CONFIDENCE)
-    line, unsure = _line_at_end(days, frame["value"], found.slope)
+    days, values, found = _part_of_one_line((frame["middle"] - target.end) / DAY_S, frame["value"])
+    line, unsure = _line_at_end(days, values, found.slope)
     known |= {
+        "points": len(days),
+        "since": at(frame["time"][len(frame) - len(days)]),
         "slope_per_day": found.slope,
         "slope_low_per_day": found.low if math.isfinite(found.low) else None,
         "slope_high_per_day": found.high if math.isfinite(found.high) else None,
@@ -94,15 +99,44 @@ def forecast_series(
     return _judged(known, found, line, unsure, target)
 
 
+def _part_of_one_line(days: pl.Series, values: pl.Series) -> tuple[pl.Series, pl.Series, Slope]:
+    """The whole, unless it bends: a disk that was level for weeks and fills since Tuesday is asked about since Tuesday.
+
+    Lines of the whole, of its newest three quarters, of three quarters of these, and so on, fit when their residuals
+    (by their robust deviation) are no more than `BETTER` times the least ones. The whole if it does, otherwise the part
+    whose slope has the narrowest interval.
+    """
+    parts: list[tuple[pl.Series, pl.Series, Slope, float]] = []
+    length = len(days)
+    while not parts or (length >= FEWEST_POINTS and days[-1] - days[-length] >= 0.9 * SHORTEST_S / DAY_S):
+        part, newest = days.tail(length), values.tail(length)
+        found = theil_sen(part, newest, CONFIDENCE)
+        residuals = newest - part * found.slope
+        parts.append((part, newest, found, robust_deviation(residuals - _middle(residuals))))
+        length = int(length * SHORTER)
+    least = LEAST_OF_RANGE * (_number(values.max()) - _number(values.min()))
+    best = max(least, min(part[3] for part in parts))
+    if parts[0][3] <= BETTER * best:
+        return parts[0][:3]
+    chosen = min((part for part in parts if part[3] <= BETTER * best), key=lambda part: part[2].high - part[2].low)
+    return chosen[:3]
+
+
 def _line_at_end(days: pl.Series, values: pl.Series, slope: float) -> tuple[float, float]:
     """Where it stands, and how far that may be off: a median of n readings has the deviation 1.2533 / √n of theirs."""
     residuals = values - days * slope
     count = max(FEWEST_NEWEST, int((days >= days[-1] - NEWEST_S / DAY_S).sum()))
-    middle, usual = residuals.tail(count).median(), residuals.median()
-    assert isinstance(middle, float)
-    assert isinstance(usual, float)
     reach = NormalDist().inv_cdf(0.5 + CONFIDENCE / 2) * 1.2533 / math.sqrt(count)
-    return middle, robust_deviation(residuals - usual) * reach
+    return _middle(residuals.tail(count)), robust_deviation(residuals - _middle(residuals)) * reach
+
+
+def _middle(values: pl.Series) -> float:
+    return _number(values.median())
+
+
+def _number(value: object) -> float:
+    assert isinstance(value, float)
+    return value
 
 
 def _judged(known: dict[str, Any], found: Slope, line: float, unsure: float, target: Target) -> SeriesForecast:

@@ -104,6 +104,32 @@ def test_a_disk_that_was_cleaned_lately_is_forecast_from_where_it_is() -> None:
     assert found.line == pytest.approx(values[-1] + found.slope_per_day / 2, abs=0.5)  # type: ignore[operator]
 
 
+def test_a_disk_that_fills_since_a_while_is_asked_about_since_then() -> None:
+    """Level for seventeen days, and four points a day since; over all thirty days the slope is another."""
+    chance = random.Random(3)
+    values: list[float | None] = [30 + 4.0 * max(0, n - 17) + chance.gauss(0, 0.3) for n in range(30)]
+    found = forecast(days(values))
+    assert found.outcome == "reaches"
+    assert found.slope_per_day == pytest.approx(4, abs=0.3)
+    assert found.reaches_at is not None
+    # 78 on the middle of the last day, so 22 points or five and a half days after it.
+    assert abs(found.reaches_at - (END + timedelta(days=5))) < timedelta(days=0.5)
+    assert found.since is not None
+    assert found.since >= END - timedelta(days=17)
+
+
+def test_a_disk_that_was_cleaned_halfway_grows_as_ever() -> None:
+    found = forecast(days([50 + 2.0 * n - (35 if n >= 15 else 0) for n in range(30)]))
+    assert found.outcome == "reaches"
+    assert found.slope_per_day == pytest.approx(2)
+
+
+def test_noise_and_stairs_are_asked_about_as_a_whole() -> None:
+    chance = random.Random(4)
+    for values in ([50 + chance.gauss(0, 3) for _ in range(30)], [40 + 5.0 * (n // 6) for n in range(30)]):
+        assert forecast(days(list(values))).since == END - timedelta(days=30)
+
+
 def test_one_wild_day_at_the_end_does_not_decide() -> None:
     values: list[float | None] = [40 + 1.0 * n for n in range(30)]
     steady = forecast(days(values))
