@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
-from datetime import datetime, tzinfo
+from datetime import datetime, timedelta, tzinfo
 from typing import Any
 
 from dash import dcc, html
@@ -21,34 +21,36 @@ from chatops_dashboards.pages.server.command_marks import commands_of
 from chatops_dashboards.pages.server.live_words import now_texts
 from chatops_dashboards.pages.server.past.absence import as_then, nothing_stored
 from chatops_dashboards.pages.server.past.events import event_panels
-from chatops_dashboards.pages.server.past.moment import around
-from chatops_dashboards.pages.server.past.reading import read_at
+from chatops_dashboards.pages.server.past.moment import around, kept_of
+from chatops_dashboards.pages.server.past.reading import last_of, read_at
 from chatops_dashboards.session import Session
-from chatops_protocol.catalog import find_metric
-from chatops_protocol.resources import Series
+from chatops_protocol.resources import MetricSeries, Series
 
 POINTS = 240
 NO_READINGS = "No readings around this moment"
 # What the charts and the words beside their titles need.
-FIELDS = tuple(
-    dict.fromkeys([*(line.field for chart in CHARTS for line in chart.lines), "memory_total_bytes", "uptime_seconds"])
-)
+FIELDS = tuple(dict.fromkeys([*(line.field for chart in CHARTS for line in chart.lines), "memory_total_bytes"]))
 
 
 async def charts_then(
     session: Session, server_id: int, moment: datetime, _choice: str | None, zone: tzinfo, now: datetime
 ) -> Any:
     start, end = around(moment, now)
-    metrics = [line.metric for chart in CHARTS for line in chart.lines]
-    histories, found, cores, alerts, commands, events = await asyncio.gather(
-        asyncio.gather(*(_series(session, server_id, metric, start, end) for metric in metrics)),
-        read_at(session, server_id, "host", moment, now, FIELDS),
+    answers, cores, alerts, commands, events = await asyncio.gather(
+        asyncio.gather(*(_history(session, server_id, f"host.{field}", start, end) for field in FIELDS)),
         read_at(session, server_id, "cpu", moment, now, ("cpu_percent",)),
         alerts_of(session, server_id, start, end),
         commands_of(session, server_id, start, end),
         event_panels(session, server_id, moment, now, zone),
     )
-    history = dict(zip(metrics, histories, strict=True))
+    known = {field: answer for field, answer in zip(FIELDS, answers, strict=True) if answer is not None}
+    history = {answer.metric: answer.series[0] if answer.series else None for answer in known.values()}
+    # What the charts were drawn from has the values of the moment in it.
+    found = last_of(known, moment)
+    if found is not None and found.time < moment - max(
+        kept_of(moment, now).reach, timedelta(seconds=found.bucket_seconds)
+    ):
+        found = None
     host = found.rows[0] if found is not None else {}
     panels = []
     for chart in CHARTS:
@@ -68,14 +70,16 @@ async def charts_then(
     return html.Div([head, html.Div(events, className="chart-grid"), html.Div(panels, className="chart-grid")])
 
 
-async def _series(session: Session, server_id: int, metric: str, start: datetime, end: datetime) -> Series | None:
+async def _history(
+    session: Session, server_id: int, metric: str, start: datetime, end: datetime
+) -> MetricSeries | None:
+    """A metric that fails takes no other along, but there has to be such a server."""
     try:
-        answer = await session.client.history_series(server_id, metric, start, end, points=POINTS)
+        return await session.client.history_series(server_id, metric, start, end, points=POINTS)
     except ApiError as error:
-        if error.status == 404 or find_metric(metric) is None:
+        if error.status == 404:
             raise
         return None
-    return answer.series[0] if answer.series else None
 
 
 def figure_then(
