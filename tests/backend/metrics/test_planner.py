@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatops_backend.metrics.planner import MAX_POINTS, Plan, plan
+from chatops_backend.metrics.planner import MAX_POINTS, NoTierError, Plan, plan
 
 NOW = datetime(2031, 5, 14, 15, 26, 53, 589_793, tzinfo=UTC)
 WIDTHS = {"1m": 60.0, "1h": 3_600.0, "1d": 86_400.0}
@@ -70,6 +70,33 @@ def test_raw_rows_of_several_servers_share_a_bucket_of_two_intervals() -> None:
     assert (chosen.tier, chosen.bucket_seconds, chosen.regroup) == ("raw", 10.0, True)
     # Roll-ups have common buckets as they are.
     assert plan(NOW - DAY, NOW, 1_440, NOW, 5.0, combined=True).regroup is False
+
+
+@pytest.mark.parametrize(
+    ("length", "servers", "tier", "bucket_s"),
+    [(HOUR, 1, "raw", 60), (6 * DAY, 9, "raw", 8_640), (6 * DAY, 10, "1m", 8_640), (6 * DAY, 2_000, "1h", 7_200)],
+)
+def test_the_finest_tier_is_the_finest_that_may_be_read_as_a_whole(
+    length: timedelta, servers: int, tier: str, bucket_s: float
+) -> None:
+    chosen = plan(NOW - length, NOW, 60, NOW, 5.0, combined=True, reading="finest", servers=servers)
+    assert (chosen.tier, chosen.bucket_seconds) == (tier, bucket_s)
+
+
+def test_raw_rows_or_nothing() -> None:
+    assert plan(NOW - 7 * DAY, NOW, 100, NOW, 5.0, reading="raw").tier == "raw"
+    with pytest.raises(NoTierError, match="begins"):
+        plan(NOW - 6 * DAY, NOW, 100, NOW, 5.0, reading="raw", against_s=2 * 86_400)
+
+
+@pytest.mark.parametrize(
+    ("against_s", "tier"), [(90, "raw"), (120, "1m"), (5_400, "1m"), (7_200, "1h"), (86_400, "1h"), (0, "1h")]
+)
+def test_what_is_compared_is_in_step(against_s: float, tier: str) -> None:
+    chosen = plan(NOW - 2 * DAY, NOW, 24, NOW, 5.0, against_s=against_s)
+    assert (chosen.tier, chosen.bucket_seconds) == (tier, 7_200)
+    with pytest.raises(NoTierError, match="multiple"):
+        plan(NOW - 100 * DAY, NOW, 24, NOW, 5.0, against_s=90)
 
 
 intervals = st.sampled_from([0.1, 0.3, 1.0, 5.0, 7.0, 15.0, 30.0])
