@@ -1,7 +1,8 @@
-"""One metric of a fleet: a row per server, a column per stretch of time, the darker the higher. Empty cells: unknown.
+"""One metric of a fleet: a row per server, a column per stretch of time. Empty cells: unknown. Pure.
 
-The colours go from light to dark in one hue, readable without telling colours apart; states have colours of their own.
-Pure."""
+The colours get darker as values get higher, readable without telling colours apart, and end well before black, so that
+the highest are seen on the dark ground too. They are none of the colours that states have.
+"""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta, tzinfo
@@ -16,7 +17,7 @@ from chatops_protocol.resources import MetricSeries
 COLUMNS = 96
 MOST_ROWS = 500
 LONGEST_NAME = 20
-COLOURS = ((0.0, "#dceafb"), (0.25, "#9fc5ef"), (0.5, "#5b9bdd"), (0.75, "#2668b0"), (1.0, "#0c2f5c"))
+COLOURS = ((0.0, "#d3e4f6"), (0.25, "#9dbde9"), (0.5, "#6f90dc"), (0.75, "#7b5fce"), (1.0, "#a433ad"))
 
 
 def row_height(rows: int) -> int:

@@ -100,6 +100,7 @@ def _register_drawing(app: Dash, settings: DashboardSettings) -> None:
             # Where "Custom" starts. Inputs of this callback too: what it writes itself does not call it again.
             "start": Output("explore-start", "value", allow_duplicate=True),
             "end": Output("explore-end", "value", allow_duplicate=True),
+            "all": Output("explore-servers", "placeholder"),
             "how": Output("explore-how", "style"),
             "bar": Output("explore-bar", "style"),
             "take": Output("explore-take", "style"),
@@ -142,6 +143,7 @@ def _register_drawing(app: Dash, settings: DashboardSettings) -> None:
             "custom": {} if custom else HIDDEN,
             "start": no_update if custom else local(begin, zone),
             "end": no_update if custom else local(finish, zone),
+            "all": "" if asked.servers else "All" if not asked.tag else "Those with the tag",
             "how": HIDDEN if asked.view == "heat" else {},
             "bar": {} if shown and asked.view == "chart" else HIDDEN,
             "take": {} if shown else HIDDEN,

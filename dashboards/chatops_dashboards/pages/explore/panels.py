@@ -19,7 +19,7 @@ from chatops_dashboards.figures.series_styles import styles
 from chatops_dashboards.pages.explore.absent import metric_title, no_readings, no_servers
 from chatops_dashboards.pages.explore.heat import heat_panel
 from chatops_dashboards.pages.explore.marks import Happened
-from chatops_dashboards.pages.explore.query import ExploreQuery
+from chatops_dashboards.pages.explore.query import TOPS, ExploreQuery
 from chatops_dashboards.pages.explore.reading import Answered, Reading
 from chatops_dashboards.pages.explore.table import table_panel
 from chatops_protocol.analysis_resources import SeriesForecast
@@ -70,6 +70,7 @@ def _chart(
     names = {key: server.name for key, server in reading.servers.items()}
     add_connections(figure, happened.connections, names, reading.start, reading.end, zone)
     hidden = len(answered.series) - len(shown)
+    more = "“Show the” takes more of them in." if asked.top < TOPS[-1] else "Choose fewer servers, or join series."
     return html.Section(
         [
             html.Div([title, html.Span(describe(answered.answer), className="dim small")], className="panel-head wrap"),
@@ -81,9 +82,7 @@ def _chart(
                 className="chart",
             ),
             legend(shown, style_of, answered.answer.unit),
-            html.P("There are more series, all lower; “Show the” takes more of them in.", className="dim small tight")
-            if hidden
-            else None,
+            html.P(f"There are more series, all lower. {more}", className="dim small tight") if hidden else None,
         ],
         className="panel",
         **dashed(aria_label=f"{answered.metric}, chart"),
