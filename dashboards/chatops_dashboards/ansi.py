@@ -1,10 +1,13 @@
-"""Output of programs made harmless: colours become names of CSS classes, every other control leaves no trace. Pure.
+"""Output of programs made harmless: colours become names of CSS classes, a line is written over as on a terminal, every
+other control leaves no trace. Pure.
 
-What comes out is text with class names from a fixed set; it is put on the page as text nodes, never as markup.
+What comes out is text with class names from a fixed set; it is put on the page as text nodes, never as markup. A return
+character in it says that what was shown of the line is taken away: its new text follows.
 """
 
 import re
-from typing import NamedTuple
+
+from chatops_dashboards.terminal_line import Piece, TerminalLine
 
 # A sequence that is longer than this is none: what follows its escape is text.
 LONGEST_SEQUENCE = 4096
@@ -27,18 +30,12 @@ _PALETTE = (
 _CUBE = (0, 95, 135, 175, 215, 255)
 
 
-class Piece(NamedTuple):
-    """Text and the classes it wears, like ``ansi-bold ansi-fg-1``."""
-
-    classes: str
-    text: str
-
-
 class AnsiText:
     """The text of one stream as it comes: sequences may be cut anywhere, and colours last until they are changed."""
 
     def __init__(self) -> None:
         self._left = ""
+        self._line = TerminalLine()
         self._attributes: set[str] = set()
         self._colours: dict[str, int] = {}
 
@@ -47,29 +44,36 @@ class AnsiText:
         return self._read(self._left + text, final=False)
 
     def rest(self) -> list[Piece]:
-        return self._read(self._left, final=True)
+        """The end: what comes after it is another line."""
+        pieces = self._read(self._left, final=True)
+        self._line.end([], "")
+        return pieces
+
+    @property
+    def wrote_over(self) -> bool:
+        """Whether a line is other than it was once told, or would have been."""
+        return self._line.wrote_over
 
     def _read(self, text: str, *, final: bool) -> list[Piece]:
         pieces: list[Piece] = []
         at, self._left = 0, ""
-        # A return whose newline may be yet to come.
-        if not final and text.endswith("\r"):
-            text, self._left = text[:-1], "\r"
         while (escape := text.find("\x1b", at)) >= 0:
             self._add(pieces, text[at:escape])
             match = _CONTROL_SEQUENCE.match(text, escape) or _STRING.match(text, escape)
             if match is None and text[escape + 1 : escape + 2] not in ("[", "]", "P", "X", "^", "_", ""):
                 match = _SHORT.match(text, escape)
             if match is not None and match.end() - escape <= LONGEST_SEQUENCE:
-                if match.re is _CONTROL_SEQUENCE and match[3] == "m" and not match[2]:
-                    self._colour(match[1])
+                if match.re is _CONTROL_SEQUENCE and not match[2]:
+                    self._obey(match[1], match[3])
                 at = match.end()
             elif self._may_go_on(text, escape) and not final and len(text) - escape <= LONGEST_SEQUENCE:
-                self._left = text[escape:] + self._left
-                return pieces
+                self._left = text[escape:]
+                break
             else:
                 at = escape + 1
-        self._add(pieces, text[at:])
+        else:
+            self._add(pieces, text[at:])
+        self._line.tell(pieces)
         return pieces
 
     @staticmethod
@@ -81,14 +85,27 @@ class AnsiText:
             return broken is not None and broken.end() == len(text)
         return kind in ("", "]", "P", "X", "^", "_") or not text[escape + 1 :].strip(" !\"#$%&'()*+,-./")
 
+    def _obey(self, parameters: str, command: str) -> None:
+        if command == "m":
+            self._colour(parameters)
+        elif command == "K":
+            self._line.erase(parameters)
+        elif command == "G":
+            self._line.turn_to(int(parameters) - 1 if parameters.isdecimal() and len(parameters) <= 4 else 0)
+
     def _add(self, pieces: list[Piece], text: str) -> None:
-        # A progress bar writes its line again and again: here each is a line of its own.
-        clean = _UNSEEN.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
-        if clean:
-            classes = self._classes()
-            if pieces and pieces[-1].classes == classes:
-                clean = pieces.pop().text + clean
-            pieces.append(Piece(classes, clean))
+        classes = self._classes()
+        # Whole lines at once, as nearly all output is; a return before a newline changes nothing.
+        written = text.replace("\r\n", "\n").split("\r")
+        for number, part in enumerate(written):
+            if number:
+                self._line.turn_to(0)
+            first, newline, more = _UNSEEN.sub("", part).partition("\n")
+            self._line.write(pieces, classes, first)
+            if newline:
+                lines, _, last = ("\n" + more).rpartition("\n")
+                self._line.end(pieces, classes, lines[1:] + "\n" if lines else "")
+                self._line.write(pieces, classes, last)
 
     def _classes(self) -> str:
         names = [f"ansi-{name}" for name in sorted(self._attributes)]

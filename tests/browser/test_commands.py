@@ -68,6 +68,15 @@ def test_output_streams_in_while_the_command_runs_and_its_end_is_told(
     until(lambda: "first\n" in output(page), "the address brings back the run")
 
 
+def test_a_progress_bar_is_one_line_that_is_written_over(watched: Watched, stack: Stack, agent: Host) -> None:
+    page = console(watched, stack, agent)
+    wait = "while [ ! -e half ]; do sleep 0.05; done"
+    run(page, f"echo begun; printf ' 10 %% of it\\r 50 %% of it'; {wait}; printf '\\r100 %%\\033[K\\n'; echo done")
+    until(lambda: output(page) == "begun\n 50 % of it", "the first half", 60)
+    (agent.directory / "half").touch()
+    until(lambda: output(page) == "begun\n100 %\ndone\n", "the same line, written over", 60)
+
+
 def test_up_and_down_bring_back_what_was_typed(watched: Watched, stack: Stack, agent: Host) -> None:
     page = console(watched, stack, agent)
     line = page.locator("#console-line")

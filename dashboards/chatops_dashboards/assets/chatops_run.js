@@ -6,6 +6,26 @@
   /* Blocks of some hundred lines: the browser lays out those alone that are in sight. */
   const blockCharacters = 12000;
   function add(place, shown, stream, classes, text) {
+    for (const [index, part] of text.split("\r").entries()) {
+      if (index && shown.block && shown.stream === stream) takeLineBack(shown);
+      write(place, shown, stream, classes, part);
+    }
+  }
+
+  /* After a return the line comes anew: what is shown of it goes. */
+  function takeLineBack(shown) {
+    for (let node = shown.block.lastChild; node; node = shown.block.lastChild) {
+      const text = node.textContent, kept = text.lastIndexOf("\n") + 1;
+      shown.characters -= text.length - kept;
+      shown.filled -= text.length - kept;
+      if (kept) { node.textContent = text.slice(0, kept); break; }
+      node.remove();
+      shown.nodes -= 1;
+    }
+    shown.lineEnded = true;
+  }
+
+  function write(place, shown, stream, classes, text) {
     while (text) {
       if (!shown.block || shown.stream !== stream || (shown.filled >= blockCharacters && shown.lineEnded)) {
         if (shown.block && shown.filled >= blockCharacters) shown.block.classList.add("out-full");

@@ -19,7 +19,7 @@ from dash import ALL, Dash, Input, Output, ctx, dcc, html, no_update
 from chatops_client import ApiError, BackendUnreachableError
 from chatops_client.command_stream import CommandMessage
 from chatops_client.live import LinkState
-from chatops_dashboards.ansi import AnsiText, Piece
+from chatops_dashboards.ansi import AnsiText
 from chatops_dashboards.browser import in_browser
 from chatops_dashboards.command_words import (
     STATE_MARKS,
@@ -35,6 +35,7 @@ from chatops_dashboards.components.states import explain, notice
 from chatops_dashboards.components.status import moment_text
 from chatops_dashboards.live import AnswerPush, Push
 from chatops_dashboards.session import Session, current_session
+from chatops_dashboards.terminal_line import Piece
 from chatops_dashboards.units import format_value
 from chatops_protocol.command_resources import Command, CommandState
 from chatops_protocol.live_messages import CommandChanged, CommandOutput
@@ -42,6 +43,7 @@ from chatops_protocol.live_messages import CommandChanged, CommandOutput
 # For how long a feed is gathered, and how long it grows. Without a socket there is one only.
 FEED = (0.12, 64 * 1024)
 ONLY_FEED = (0.8, 2 * 1024 * 1024)
+ONCE = "once"
 CONFIRM_WITHIN_S = 15.0
 LOOK_EVERY_S = 0.03
 WAITING_MESSAGES = 64
@@ -152,6 +154,9 @@ class _Shown:
     def feed(self, run: int, pieces: list[tuple[str, str, str]]) -> dict[str, Any]:
         start, self.sent = self.sent, self.sent + sum(utf16_length(text) for _, _, text in pieces)
         mark = secrets.token_hex(6)
+        if self._telling == ONCE and any(text.wrote_over for text in self._texts.values()):
+            # What an earlier answer told of it has changed, so the place is emptied.
+            self._telling = mark
         return {"run": run, "telling": self._telling, "start": start, "pieces": pieces, "mark": mark}
 
 
@@ -181,7 +186,7 @@ async def _show(
     """None when the tab has lost its place: all is told again from the beginning."""
     once = isinstance(push, AnswerPush)
     # Answers come every few seconds: each goes on where the one before it ended.
-    shown = _Shown("once" if once else secrets.token_hex(6))
+    shown = _Shown(ONCE if once else secrets.token_hex(6))
     queue: asyncio.Queue[CommandMessage | Exception | None] = asyncio.Queue(WAITING_MESSAGES)
 
     def link(state: LinkState) -> None:
