@@ -9,13 +9,15 @@ from typing import Any, NamedTuple
 
 import psutil
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from chatops_agent.collection import Collection, standard_collection
 from chatops_agent.collectors.cpu import CpuCollector
 from chatops_agent.collectors.disk import DiskCollector, Kind, kind_of
 from chatops_agent.collectors.filesystem import FilesystemCollector, select_mounts, usage
 from chatops_agent.collectors.host import HostCollector
-from chatops_agent.collectors.interface import Row, row
+from chatops_agent.collectors.interface import Row, row, significant
 from chatops_agent.collectors.network import NetworkCollector, find_loopback
 from chatops_agent.collectors.pressure import Pressure
 from chatops_agent.collectors.temperature import Temperature
@@ -101,7 +103,7 @@ def test_the_hosts_network_leaves_loopback_out(rows: dict[str, Any]) -> None:
     loopback = find_loopback([row["interface"] for row in rows["network"]])
     assert loopback["lo"]
     outside = [r["receive_bytes_per_second"] for r in rows["network"] if not loopback[r["interface"]]]
-    assert rows["host"][0]["network_receive_bytes_per_second"] == pytest.approx(sum(outside))
+    assert rows["host"][0]["network_receive_bytes_per_second"] == pytest.approx(sum(outside), rel=1e-4)
 
 
 def test_the_first_collection_has_no_rates_and_no_zeros_in_their_place(counters: Counters) -> None:
@@ -192,6 +194,37 @@ def test_a_row_holds_no_number_that_is_none_and_no_text_that_is_no_utf8() -> Non
         FILESYSTEM, {"mountpoint": "/caf\udce9\0", "device": "d", "filesystem_type": "f"}, {"total_bytes": math.nan}
     )
     assert values[:4] == ["/caf��", "d", "f", None]
+
+
+def test_a_row_keeps_whole_numbers_as_they_are_and_sixteen_bits_of_others() -> None:
+    kept = named(
+        "host",
+        row(
+            HOST,
+            {},
+            {
+                "memory_used_bytes": 33_554_431_007.0,
+                "process_count": 123_457.0,
+                "uptime_seconds": 5_184_000.437,
+                "cpu_percent": 100 / 3,
+                "load_1m": 0.75,
+                "network_receive_bytes_per_second": 123_456_789.123,
+            },
+        ),
+    )
+    assert (kept["memory_used_bytes"], kept["process_count"]) == (33_554_431_007.0, 123_457.0)
+    assert kept["uptime_seconds"] == 5_184_000.0
+    assert kept["cpu_percent"] == 34_133 / 1024
+    assert kept["load_1m"] == 0.75
+    assert kept["network_receive_bytes_per_second"] == pytest.approx(123_456_789, rel=1e-5)
+
+
+@given(st.floats(allow_nan=False, allow_infinity=False))
+def test_a_number_of_sixteen_bits_is_close_and_stays_itself(value: float) -> None:
+    kept = significant(value)
+    assert kept == value or abs(kept - value) <= 2**-16 * abs(value) or abs(value) < 1e-300
+    assert significant(kept) == kept
+    assert significant(-value) == -kept
 
 
 def test_a_file_system_shows_once_and_images_and_bind_mounted_files_do_not(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 import polars as pl
 import pytest
 
+from chatops_agent.collectors.interface import row
 from chatops_backend.analysis.theil_sen import theil_sen
 from chatops_cli.demo.fleet import fleet
 from chatops_cli.demo.history import History, labels_of
@@ -105,13 +106,24 @@ def test_readings_keep_to_what_machines_can_do(tables: Tables) -> None:
         host = measurements["host"]
         assert (host["memory_used_bytes"] <= host["memory_total_bytes"]).all()
         assert (host["swap_used_bytes"] <= host["swap_total_bytes"]).all()
-        assert (host["cpu_percent"] + host["cpu_iowait_percent"] <= 100 + 1e-9).all()
+        assert (host["cpu_percent"] + host["cpu_iowait_percent"] <= 100 + 0.01).all()
         assert (host["memory_used_bytes"] + host["memory_available_bytes"] == host["memory_total_bytes"]).all()
         files = measurements["filesystem"]
         assert (files["used_bytes"] + files["free_bytes"] <= files["total_bytes"]).all()
         container = measurements["container"]
         if len(container):
             assert (container["memory_used_bytes"] <= container["memory_limit_bytes"]).all()
+
+
+def test_readings_are_as_exact_as_what_an_agent_sends(tables: Tables) -> None:
+    for measurement in ("host", "cpu", "process"):
+        catalogued = BY_NAME[measurement]
+        frame = tables["demo-db-1"][measurement].tail(40)
+        for values in frame.iter_rows(named=True):
+            labels = {name: values[name] for name in catalogued.label_names}
+            readings = {name: values[name] for name in catalogued.field_names if name in values}
+            sent = dict(zip(catalogued.columns, row(catalogued, labels, readings), strict=True))
+            assert {name: sent[name] for name in readings} == readings
 
 
 def test_programs_account_for_what_their_host_shows(tables: Tables) -> None:

@@ -1,17 +1,19 @@
 """What an agent would have read of a host's activity: one table per measurement, in the catalogue's columns. Pure.
 
 Precision is that of the agent's own collectors: shares are quotients of counted clock ticks, rates are whole bytes by
-the seconds that really passed, sizes are whole blocks and pages. Nothing is rounded that the agent does not round.
+the seconds that really passed, sizes are whole blocks and pages; then each is rounded as the agent rounds what it
+sends, and no further.
 """
 
 from collections.abc import Mapping, Sequence
 
 import polars as pl
 
+from chatops_agent.collectors.interface import SIGNIFICANT_BITS
 from chatops_cli.demo.activity import DISK_BYTES_PER_SECOND, Activity, flat, shaken
 from chatops_cli.demo.fleet import GIB, MIB, Mount, Program
 from chatops_cli.demo.noise import key_of, normal, smooth, uniform
-from chatops_protocol.catalog import BY_NAME
+from chatops_protocol.catalog import BY_NAME, Field
 
 PAGE_BYTES = 4096
 TICKS_PER_SECOND = 100
@@ -59,8 +61,19 @@ def _table(activity: Activity, measurement: str, series: Sequence[Columns], ever
         return pl.DataFrame(
             schema={"time": pl.Datetime("us", "UTC")} | dict.fromkeys(catalogued.label_names, pl.String)
         )
-    present = [name for name in catalogued.columns if name in frames[0].columns]
-    return pl.concat(frames).select("time", *present).sort("time", maintain_order=True)
+    labels = [pl.col(name) for name in catalogued.label_names]
+    fields = [_as_sent(field) for field in catalogued.fields if field.name in frames[0].columns]
+    return pl.concat(frames).select("time", *labels, *fields).sort("time", maintain_order=True)
+
+
+def _as_sent(field: Field) -> pl.Expr:
+    """What `chatops_agent.collectors.interface.row` makes of it."""
+    value = pl.col(field.name)
+    if field.unit == "seconds":
+        return value.round()
+    exponent = value.abs().log(2.0).floor() + 1.0
+    step = pl.lit(2.0).pow(exponent - SIGNIFICANT_BITS)
+    return pl.when(value == value.round()).then(value).otherwise((value / step).round() * step).alias(field.name)
 
 
 def _elapsed(activity: Activity) -> pl.Series:
@@ -152,7 +165,7 @@ def _network(activity: Activity) -> dict[str, pl.Series]:
 
 def _filesystem(activity: Activity, mount: Mount) -> Columns:
     share = activity.used[mount.mountpoint]
-    reserved = RESERVED.get(mount.filesystem_type, 0.0) * mount.total_bytes
+    reserved = RESERVED.get(mount.filesystem_type, 0.0) * mount.total_bytes // PAGE_BYTES * PAGE_BYTES
     used = _pages(share * mount.total_bytes)
     free = (mount.total_bytes - used - reserved).clip(0.0, None)
     inodes = mount.total_bytes // 16_384
@@ -219,7 +232,7 @@ def _host(
     )
     total = float(role.memory_bytes - 180 * MIB)
     # The kernel and what is too small for a row of its own.
-    used = _pages(0.03 * total + activity.total("memory")).clip(0.0, 0.985 * total)
+    used = _pages((0.03 * total + activity.total("memory")).clip(0.0, 0.985 * total))
     scarce = ((used / total - 0.9) / 0.085).clip(0.0, 1.0)
     swap = float(2 * GIB)
     swapped = _pages(swap * 0.6 * scarce)
