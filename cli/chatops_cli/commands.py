@@ -45,6 +45,12 @@ COMMANDS: dict[str, Command] = {
     "demo": Command(
         "chatops_cli.demo.command", "demo", "chatops_client", "server", "Fill a running backend with demo data."
     ),
+    "import": Command(
+        "chatops_cli.transfer.import_command", "import_file", "chatops_client", "server", "Store a file of readings."
+    ),
+    "export": Command(
+        "chatops_cli.transfer.export_command", "export_file", "chatops_client", "server", "Write readings to a file."
+    ),
     "bench": Command("chatops_cli.bench", "bench", "chatops_backend", "server,dashboard", "Run the benchmarks."),
     "doctor": Command("chatops_backend.doctor.cli", "doctor", "chatops_backend", "server", "Say what is wrong here."),
 }

@@ -1,8 +1,9 @@
 """A person's session with one backend: sends calls, keeps the tokens fresh. What can be called is in `Client`."""
 
+import contextlib
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Self, TypeVar
 
@@ -115,6 +116,21 @@ class Session:
                 raise
         tokens = self._renew(tokens)
         return self._send(call, tokens.access_token)
+
+    @contextlib.contextmanager
+    def stream(self, call: Call[bytes]) -> Iterator[httpx.Response]:
+        """The answer, whose body is still to be read. Raises as `request` does, also when the body breaks off."""
+        try:
+            response = self._http.send(build_request(self._http, call, self.access_token()), stream=True)
+            try:
+                if not response.is_success:
+                    response.read()
+                    read_answer(call, response)
+                yield response
+            finally:
+                response.close()
+        except httpx.HTTPError as error:
+            raise unanswered(self.base_url, error) from error
 
     def all_pages(self, call: Call[Page[T]], limit: int | None = None) -> list[T]:
         """Every item of a list, or the first `limit`."""

@@ -2,14 +2,17 @@
 (`AsyncTransfer`). docs/transfer.md says what is stored of what is sent."""
 
 import io
-from collections.abc import Iterator, Sequence
-from datetime import timedelta
-from typing import Protocol, TypeVar
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from datetime import datetime, timedelta
+from typing import BinaryIO, Literal, Protocol, TypedDict, TypeVar, Unpack
 
+import httpx
 import polars as pl
 
 from chatops_client.wire import Call, query_params
-from chatops_protocol.transfer_resources import CustomValue, ImportProgress, ImportResult
+from chatops_protocol.resources import Tier
+from chatops_protocol.transfer_resources import ESTIMATE_HEADER, CustomValue, ImportProgress, ImportResult
 
 T = TypeVar("T")
 
@@ -17,11 +20,26 @@ T = TypeVar("T")
 PIECE_BYTES = 4 * 1024 * 1024
 # A large piece takes the embedded database some seconds, and others may be before it.
 IMPORT_TIMEOUT_S = 120.0
+# Between two parts of an export: another export of the same person may be before it.
+EXPORT_TIMEOUT_S = 300.0
 WHOLE_DAYS, WHOLE_HOURS, WHOLE_MINUTES = timedelta(days=1), timedelta(hours=1), timedelta(minutes=1)
+
+
+class ExportOptions(TypedDict, total=False):
+    """What to export; see `docs/transfer.md`. Either `measurement` or `metrics` of one, and `server_ids` or `tag`.
+    `end` is now when left out, `tier` raw readings."""
+
+    measurement: str
+    metrics: Sequence[str]
+    server_ids: Sequence[int]
+    tag: str
+    end: datetime
+    tier: Tier
 
 
 class Sender(Protocol):
     def request(self, call: Call[T]) -> T: ...
+    def stream(self, call: Call[bytes]) -> AbstractContextManager[httpx.Response]: ...
 
 
 class AsyncSender(Protocol):
@@ -50,9 +68,30 @@ class Transfer:
         """Store values of the measurement ``custom``, now or at their times. Needs the role operator."""
         return self._client.request(_push(server_id, values))
 
+    def export(
+        self,
+        to: BinaryIO,
+        form: Literal["csv", "parquet", "arrow"],
+        start: datetime,
+        progress: Callable[[int, int], None] = lambda _done, _estimate: None,
+        **options: Unpack[ExportOptions],
+    ) -> int:
+        """Write a file of rows to `to` as it comes, and return its size. `progress` is told how many bytes came, of how
+        many about. Raises `BackendUnreachableError` when the file breaks off."""
+        asked = {"format": form, "start": start, **{_RENAMED.get(name, name): value for name, value in options.items()}}
+        call = Call("GET", "/metrics/export", bytes, query_params(asked), accept="*/*", timeout_s=EXPORT_TIMEOUT_S)
+        done = 0
+        with self._client.stream(call) as response:
+            estimate = int(response.headers.get(ESTIMATE_HEADER, 0))
+            for part in response.iter_raw():
+                to.write(part)
+                done += len(part)
+                progress(done, max(done, estimate))
+        return done
+
 
 class AsyncTransfer:
-    """As `Transfer`."""
+    """As `Transfer`, without the export."""
 
     def __init__(self, client: AsyncSender) -> None:
         self._client = client
@@ -95,6 +134,7 @@ def _cut(frame: pl.DataFrame, series: list[str], widths: list[timedelta], most_b
         yield pl.concat(waiting)
 
 
+_RENAMED = {"metrics": "metric", "server_ids": "server_id"}
 _FINISH = Call("POST", "/metrics/import/finish", ImportProgress)
 _PROGRESS = Call("GET", "/metrics/import", ImportProgress)
 
