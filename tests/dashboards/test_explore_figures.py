@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 import polars as pl
 import pytest
 
+from chatops_dashboards.components.explore_answers import blame_box, forecast_line
 from chatops_dashboards.components.explore_legend import legend
 from chatops_dashboards.figures.connection_marks import add_connections
 from chatops_dashboards.figures.explore_chart import (
@@ -27,8 +28,9 @@ from chatops_dashboards.pages.explore.explain import selected_stretch
 from chatops_dashboards.pages.explore.frame import shown_frame, table_rows, written
 from chatops_dashboards.pages.explore.heat import clicked_cell
 from chatops_dashboards.pages.explore.reading import Answered
-from chatops_protocol.analysis_resources import SeriesForecast
+from chatops_protocol.analysis_resources import Blame, BlameShares, Culprit, Forecast, SeriesForecast
 from chatops_protocol.resources import ConnectionEvent, MetricSeries, Series
+from tests.dashboards.test_fleet_view import text_of
 
 START = datetime(2026, 1, 2, 12, tzinfo=UTC)
 END = START + timedelta(hours=1)
@@ -199,3 +201,66 @@ def test_every_id_of_explore_begins_with_its_name() -> None:
     files = [*folder.glob("pages/explore/*.py"), *folder.glob("components/explore_*.py")]
     ids = {found for file in files for found in re.findall(r'\bid=f?"([^"]+)"', file.read_text())}
     assert ids - {"live-view"} == {name for name in ids if name.startswith("explore-")}
+
+
+def forecast_of(**more: Any) -> Forecast:
+    one_series = SeriesForecast(
+        server_id=1, labels={}, explanation="It grows.", tier="1h", bucket_seconds=3600, points=99, **more
+    )
+    return Forecast(
+        metric="filesystem.used_percent",
+        unit="percent",
+        level=100.0,
+        direction="rising",
+        start=START,
+        end=END,
+        horizon_s=1.0,
+        confidence=0.9,
+        series=[one_series],
+    )
+
+
+def test_a_forecast_begins_with_the_day_it_is_full() -> None:
+    full = forecast_of(outcome="reaches", reaches_at=datetime(2026, 3, 1, 23, 30, tzinfo=UTC))
+    # In Berlin it is the next day by then.
+    assert text_of(forecast_line(full, HOSTILE, BERLIN)) == f"{HOSTILE}: full on 2026-03-02. It grows."
+    assert text_of(forecast_line(forecast_of(outcome="no_trend"), "web-01", UTC)) == "web-01: It grows."
+
+
+def test_what_accounts_for_a_rise_is_told_in_points_with_what_is_left() -> None:
+    culprit = Culprit(
+        labels={"name": HOSTILE, "user": "root"},
+        rise=12.0,
+        share=0.8,
+        window=20.0,
+        before=None,
+        at_most=True,
+        listed=1.0,
+        listed_before=0.0,
+    )
+    shares = BlameShares(
+        outcome="ranked", explanation="most of it", culprits=[culprit], unexplained=3.0, unexplained_share=0.2
+    )
+    none = BlameShares(outcome="not_enough_data", explanation="no containers", culprits=[])
+    found = Blame(
+        server_id=1,
+        metric="host.cpu_percent",
+        unit="percent",
+        outcome="rise",
+        explanation="It rose.",
+        tier="raw",
+        start=START,
+        end=END,
+        baseline_start=START,
+        baseline_end=END,
+        window=30.0,
+        before=15.0,
+        rise=15.0,
+        cores=2,
+        processes=shares,
+        containers=none,
+    )
+    text = text_of(blame_box(found))
+    assert f"{HOSTILE} · rootat most +12.0 points80 %" in text
+    assert "not explained+3.0 points20 %" in text
+    assert "Containers: no containers" in text

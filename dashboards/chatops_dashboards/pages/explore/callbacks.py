@@ -33,6 +33,28 @@ CONTROLS = {
     "series": ("explore-series", "value"),
     "forecast": ("explore-forecast", "checked"),
 }
+# What drawing sets. Where "Custom" starts is an input of the same callback too: what it writes itself does not call it
+# again.
+DRAWN = {
+    "charts": Output("explore-charts", "children"),
+    "note": Output("explore-note", "children"),
+    "range": Output("explore-range", "children"),
+    "query": Output("explore-query", "data"),
+    "read_at": Output("explore-read-at", "data"),
+    "series": Output("explore-series", "data"),
+    "target": Output("explore-series", "value", allow_duplicate=True),
+    "forecast": Output("explore-forecast-words", "children"),
+    "python": Output("explore-python", "children"),
+    "downloads": Output("explore-downloads", "children"),
+    "custom": Output("explore-custom", "style"),
+    "start": Output("explore-start", "value", allow_duplicate=True),
+    "end": Output("explore-end", "value", allow_duplicate=True),
+    "all": Output("explore-servers", "placeholder"),
+    "how": Output("explore-how", "style"),
+    "bar": Output("explore-bar", "style"),
+    "take": Output("explore-take", "style"),
+    "selection": Output("explore-selection", "data", allow_duplicate=True),
+}
 HIDDEN = {"display": "none"}
 NO_STRETCH = "Drag over a chart to choose a stretch of time. Without one, the whole range is explained."
 
@@ -85,27 +107,7 @@ def register_explore(app: Dash, settings: DashboardSettings) -> None:
 
 def _register_drawing(app: Dash, settings: DashboardSettings) -> None:
     @app.callback(
-        output={
-            "charts": Output("explore-charts", "children"),
-            "note": Output("explore-note", "children"),
-            "range": Output("explore-range", "children"),
-            "query": Output("explore-query", "data"),
-            "read_at": Output("explore-read-at", "data"),
-            "series": Output("explore-series", "data"),
-            "target": Output("explore-series", "value", allow_duplicate=True),
-            "forecast": Output("explore-forecast-words", "children"),
-            "python": Output("explore-python", "children"),
-            "downloads": Output("explore-downloads", "children"),
-            "custom": Output("explore-custom", "style"),
-            # Where "Custom" starts. Inputs of this callback too: what it writes itself does not call it again.
-            "start": Output("explore-start", "value", allow_duplicate=True),
-            "end": Output("explore-end", "value", allow_duplicate=True),
-            "all": Output("explore-servers", "placeholder"),
-            "how": Output("explore-how", "style"),
-            "bar": Output("explore-bar", "style"),
-            "take": Output("explore-take", "style"),
-            "selection": Output("explore-selection", "data", allow_duplicate=True),
-        },
+        output=DRAWN,
         inputs={
             "values": {name: Input(*place) for name, place in CONTROLS.items()},
             "clicks": Input("explore-refresh", "n_clicks"),
@@ -123,7 +125,7 @@ def _register_drawing(app: Dash, settings: DashboardSettings) -> None:
             running, str(tab), lambda: drawn(session, asked, zone, now, settings.api_url, shown_at)
         )
         if found is None:
-            return dict.fromkeys(ctx.outputs_grouping, no_update)
+            return dict.fromkeys(DRAWN, no_update)
         custom, kept = values.get("preset") == "custom", found.charts is None
         begin, finish = asked.range(now)
         only_ranges = {"explore-preset.value", "explore-start.value", "explore-end.value"}
