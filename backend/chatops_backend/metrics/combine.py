@@ -29,15 +29,20 @@ def find_holes(times: list[datetime], bucket_s: float, interval_s: float) -> lis
     return [place for place, step in enumerate(steps, 1) if step > usual]
 
 
-def mark_holes(times: list[datetime], columns: list[Values], bucket_s: float, interval_s: float, aligned: bool) -> None:
-    """Mark each hole by one empty point, enough to break a line. Changes the lists. `aligned`: the times are starts of
-    buckets; then most series show at a glance that none is missing."""
+def mark_holes(
+    times: list[datetime], columns: list[Values], bucket_s: float, interval_s: float, aligned: bool
+) -> tuple[list[datetime], list[Values]]:
+    """Mark each hole by one empty point, enough to break a line. `aligned`: the times are starts of buckets; then most
+    series show at a glance that none is missing."""
     if aligned and times and (times[-1] - times[0]).total_seconds() < (len(times) - 0.5) * bucket_s:
-        return
-    for place in reversed(find_holes(times, bucket_s, interval_s)):
-        times.insert(place, times[place - 1] + timedelta(seconds=bucket_s))
-        for column in columns:
-            column.insert(place, None)
+        return times, columns
+    if holes := find_holes(times, bucket_s, interval_s):
+        times, columns = list(times), [list(column) for column in columns]
+        for place in reversed(holes):
+            times.insert(place, times[place - 1] + timedelta(seconds=bucket_s))
+            for column in columns:
+                column.insert(place, None)
+    return times, columns
 
 
 def subtract(series: list[Series], earlier: list[Series]) -> list[Series]:

@@ -14,6 +14,7 @@ from chatops_backend.database.interface import Database
 from chatops_backend.database.queries import load_queries
 from chatops_backend.metrics import combine
 from chatops_backend.metrics.kept_tiers import KeptTiers
+from chatops_backend.metrics.packed import WIDTH, unpack_times, unpack_values
 from chatops_backend.metrics.planner import MAX_READINGS, NoTierError, Plan, Reading, plan
 from chatops_backend.metrics.question import (
     Question,
@@ -198,29 +199,30 @@ class _Read(msgspec.Struct, frozen=True):
 
     def combined(self, rows: list[Record], earlier: list[Record]) -> list[Series]:
         question = self.question
-        series = [self._series(row) for row in rows]
+        # Most series of an answer have the same times.
+        times = {packed: unpack_times(packed) for packed in {row["bucket"] for row in (*rows, *earlier)}}
+        series = [self._series(row, times[row["bucket"]]) for row in rows]
         if question.against_s:
-            series = combine.subtract(series, [self._series(row) for row in earlier])
+            series = combine.subtract(series, [self._series(row, times[row["bucket"]]) for row in earlier])
         if question.rate:
             series = combine.change_per_second(series, self.plan.start)
         return combine.highest(series, question.top, question.top_by) if question.top is not None else series
 
-    def _series(self, row: Record) -> Series:
+    def _series(self, row: Record, times: list[datetime]) -> Series:
         question, measurement = self.question, self.measurement
         keys = question.group_by if question.aggregate is not None else ("server_id", *measurement.label_names)
         named = {key: row[key] for key in keys}
         server_id = named.pop("server_id", None)
-        times, average = row["bucket"], row["avg"]
-        columns = [average, row["min"], row["max"]] if "min" in row.keys() else [average]  # noqa: SIM118 - a Record
+        names = ["avg", "min", "max"] if "min" in row.keys() else ["avg"]  # noqa: SIM118 - a Record
+        columns = [unpack_values(row[name]) for name in names]
         aligned = self.plan.regroup or self.plan.tier != "raw"
-        combine.mark_holes(times, columns, self.plan.bucket_seconds, self.interval_s, aligned)
-        return Series(
-            server_id, named | _decoded_labels(measurement, named), times, *(columns if columns[1:] else columns * 3)
-        )
+        times, columns = combine.mark_holes(times, columns, self.plan.bucket_seconds, self.interval_s, aligned)
+        average, lowest, highest = columns if columns[1:] else columns * 3
+        return Series(server_id, named | _decoded_labels(measurement, named), times, average, lowest, highest)
 
 
 def _points(rows: list[Record]) -> int:
-    return sum(len(row["bucket"]) for row in rows)
+    return sum(len(row["bucket"]) // WIDTH for row in rows)
 
 
 def _named_values(measurement: Measurement, row: Record) -> dict[str, Any]:

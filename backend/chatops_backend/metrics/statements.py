@@ -1,12 +1,13 @@
 """Builds the one statement that reads a metric. Every name in it is from the catalogue; every value is a parameter.
 
-Its rows are series, with their points as parallel arrays: a row for each point made a large answer twice as slow.
+Its rows are series, with their points in packed columns: a row for each point made a large answer twice as slow.
 """
 
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
+from chatops_backend.metrics.packed import packed_times, packed_values
 from chatops_backend.metrics.planner import MAX_READINGS, Plan
 from chatops_protocol.catalog import CUSTOM, Field, Label, Measurement
 from chatops_protocol.resources import Aggregate
@@ -61,8 +62,8 @@ def series_statement(
     most_points: int,
     shift_s: float = 0,
 ) -> tuple[str, list[Any]]:
-    """Return the statement and its parameters. Its rows are (keys…, time, avg, min, max), ordered by the keys, with no
-    more than `most_points` points in all their arrays together; min and max are left out where they are what avg is.
+    """Return the statement and its parameters. Its rows are (keys…, bucket, avg, min, max), ordered by the keys, the
+    last four packed, with no more than `most_points` points together; min and max are left out where they are as avg.
     Statements that have to look at single readings say in `readings` how many that were, `MAX_READINGS` + 1 at most.
 
     The keys are ``server_id`` and all labels; with `aggregate` they are `group_by`, and each bucket's series of one
@@ -71,7 +72,7 @@ def series_statement(
     text = _Text(measurement, plan, server_ids, shift_s)
     keys = text.keys if aggregate is None else [_quoted(key) for key in group_by]
     by = ", ".join(keys)
-    columns = ["bucket", "avg", "min", "max"]
+    columns = ["avg", "min", "max"]
     if aggregate is None:
         points = _each_series(text, field, plan, labels, aggregate)
     elif needs_readings(aggregate):
@@ -79,16 +80,16 @@ def series_statement(
     else:
         points = _grouped(text, field, plan, labels, aggregate, keys)
     if aggregate == "count" or needs_readings(aggregate) or (plan.tier == "raw" and not plan.regroup):
-        columns = ["bucket", "avg"]
-    arrays = [f"array_agg({name}) AS {name}" for name in columns]
+        columns = ["avg"]
+    packed = [f"{packed_times('bucket')} AS bucket", *(f"{packed_values(name)} AS {name}" for name in columns)]
     if needs_readings(aggregate):
-        arrays.append("max(readings)::bigint AS readings")
+        packed.append("max(readings)::bigint AS readings")
     # Without keys there is one group, which would be there even when empty.
     grouping = f"GROUP BY {by} ORDER BY {by}" if by else "HAVING count(*) > 0"
     limit = text.add(most_points, "bigint")
     # S608, here and below: identifiers only, all from the catalogue.
     statement = (
-        f"SELECT {', '.join([*keys, *arrays])} "  # noqa: S608
+        f"SELECT {', '.join([*keys, *packed])} "  # noqa: S608
         f"FROM ({points} ORDER BY {', '.join([*keys, 'bucket'])} LIMIT {limit}) AS points {grouping}"
     )
     return statement, text.parameters

@@ -79,9 +79,8 @@ def test_what_is_seen_at_a_glance_is_what_is_found_one_by_one(
 ) -> None:
     times = [START + timedelta(seconds=bucket_s * place) for place in places]
     holes = find_holes(times, bucket_s, interval_s)
-    marked, values = list(times), [1.0 for _ in times]
-    column: list[float | None] = [*values]
-    mark_holes(marked, [column], bucket_s, interval_s, aligned=True)
+    marked, (column,) = mark_holes(times, [[1.0] * len(times)], bucket_s, interval_s, aligned=True)
+    assert len(times) == len(places)
     assert len(marked) == len(column) == len(times) + len(holes)
     assert column.count(None) == len(holes)
     assert all(later > earlier for earlier, later in pairwise(marked))
