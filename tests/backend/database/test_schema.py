@@ -158,7 +158,7 @@ async def test_no_row_is_taken_that_no_refresh_would_reach(database: Database, m
 
 async def test_the_planner_knows_how_long_each_tier_is_kept(database: Database) -> None:
     kept = {(suffix[1:] or "raw"): time for suffix, time in KEPT.items() if time is not None}
-    assert planner.KEPT == kept
+    assert kept == planner.KEPT
     rows = await database.fetch("SELECT tier, days FROM chatops.metric_tiers")
     assert {row["tier"]: row["days"] * DAY for row in rows} == kept
     assert dict(planner.WIDTHS) == {"1m": 60.0, "1h": 3_600.0, "1d": 86_400.0}
@@ -176,6 +176,35 @@ async def test_readings_are_found_by_server_and_by_time(database: Database, meas
         )
         keys = {row[0].partition(" USING btree ")[2].replace('"', "") for row in rows}
         assert {"(server_id, time DESC)", "(time DESC)"} <= keys, measurement.name + suffix
+
+
+async def test_the_columnstore_keeps_the_readings_of_one_series_together(database) -> None:
+    rows = await database.fetch(
+        "SELECT hypertable::text AS name, segmentby, orderby "
+        "FROM timescaledb_information.hypertable_compression_settings"
+    )
+    found = {row["name"].replace("metrics.", ""): (row["segmentby"], row["orderby"]) for row in rows}
+    assert found["host"][0] == "server_id"
+    for measurement in MEASUREMENTS:
+        if measurement.labels:
+            segments, order = found[measurement.name]
+            assert segments == "server_id"
+            assert order.split(",")[0] == measurement.label_names[0]
+
+
+async def test_compressed_readings_are_found_by_series_and_time(new_settings) -> None:
+    async with open_database(await new_settings()) as database:
+        await database.execute(
+            "INSERT INTO metrics.cpu (time, server_id, core, cpu_percent) "
+            "SELECT '2026-11-03'::timestamptz - n * INTERVAL '1 minute', 1, core, n "
+            "FROM generate_series(1, 3000) AS n, unnest(ARRAY['0', '1']) AS core"
+        )
+        await database.execute("SELECT compress_chunk(chunk, true) FROM show_chunks('metrics.cpu') AS chunk")
+        found = await database.fetch(
+            "SELECT core, cpu_percent FROM metrics.cpu WHERE server_id = 1 "
+            "AND time < '2026-11-03'::timestamptz - INTERVAL '2500 minutes' ORDER BY time DESC, core LIMIT 2"
+        )
+        assert [tuple(row) for row in found] == [("0", 2501.0), ("1", 2501.0)]
 
 
 async def test_policies_can_be_set_anew_over_compressed_chunks(new_settings) -> None:
