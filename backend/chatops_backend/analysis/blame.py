@@ -135,7 +135,7 @@ def rise_in_words(host: HostRise, unit: str) -> str:
 
 
 def _percent(share: float | None) -> str:
-    return "an unknown part" if share is None else f"{share * 100:.0f} %"
+    return "an unknown part" if share is None else f"{round(share * 100)} %"
 
 
 def _within(frame: pl.DataFrame, span: Span) -> pl.DataFrame:

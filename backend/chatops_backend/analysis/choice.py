@@ -15,6 +15,8 @@ from chatops_protocol.catalog import Field, Measurement
 from chatops_protocol.resources import Tier
 
 MOST_SERVERS = 2_000
+# Of "the last week", whose start was reckoned by the caller's clock a while before its end by ours.
+SLACK_S = 300.0
 
 
 class Choice(Struct, frozen=True):
@@ -100,7 +102,7 @@ async def required_interval(database: Database, server_ids: Sequence[int]) -> fl
 def read_range(start: datetime, end: datetime | None, now: datetime, longest_s: float) -> Range:
     """With zones. Raises `ProblemError` 400 when it is reversed, or longer than `longest_s`."""
     found = Range(*require_range(_question("", {}, start, end), now))
-    if found.length_s > longest_s:
+    if found.length_s > longest_s + SLACK_S:
         days = longest_s / 86_400
         raise ProblemError(400, "Range too long", f"This analysis takes up to {days:g} days; ask for a shorter range.")
     return found

@@ -174,7 +174,8 @@ def _judged(known: dict[str, Any], found: Slope, line: float, unsure: float, tar
     latest_at = _days_after(target.end, last) if last <= FURTHEST_DAYS else None
     when = f"not before {day_in_words(earliest_at)}"
     if latest_at is not None:
-        when = f"between {day_in_words(earliest_at)} and {day_in_words(latest_at)}"
+        first_day, last_day = day_in_words(earliest_at), day_in_words(latest_at)
+        when = f"between {first_day} and {last_day}" if first_day != last_day else "give or take hours"
     said = f"It reaches {value_in_words(level, unit)} on {day_in_words(reaches_at)}"
     said += f" ({when}): {rate}."
     within = middle * DAY_S <= target.horizon_s

@@ -208,6 +208,15 @@ async def test_a_server_without_readings_is_an_answer(asked: httpx.AsyncClient, 
         assert (await answer(asked, name, metric="host.cpu_percent", server_id=servers.silent, **more))["series"] == []
 
 
+async def test_the_last_week_and_the_last_hours_are_not_a_moment_too_long(
+    asked: httpx.AsyncClient, servers: History
+) -> None:
+    """`end` is now when the question arrives, which is later than when its start was reckoned."""
+    parameters = {"metric": "host.cpu_percent", "server_id": servers.rhythm}
+    assert (await answer(asked, "compare", **parameters, start=NOW - 7 * DAY, against="week"))["period_s"] == 604_800
+    assert (await answer(asked, "anomalies", **parameters, start=NOW - 6 * HOUR))["bucket_seconds"] == 300
+
+
 # -- what is refused ---------------------------------------------------------------------------------------------
 
 START = (NOW - HOUR).isoformat()
@@ -219,6 +228,7 @@ REFUSED = [
     ("forecast", {"metric": "host.cpu_percent", "level": "nan"}, 400, "level"),
     ("anomalies", {"metric": "host.cpu_percent"}, 400, "start"),
     ("anomalies", {"metric": "host.cpu_percent", "start": "2020-01-01T00:00:00Z"}, 400, "31 days"),
+    ("compare", {"metric": "host.cpu_percent", "start": (NOW - 8 * DAY).isoformat(), "against": "week"}, 400, "7 days"),
     ("anomalies", {"metric": "host.cpu_percent", "start": START, "weeks": "99"}, 400, "weeks"),
     ("anomalies", {"metric": "host.cpu_percent", "start": START, "threshold": "nan"}, 400, "threshold"),
     ("correlate", {"metric": "host.cpu_percent", "start": START, "end": START}, 400, "not before"),

@@ -7,7 +7,7 @@ import polars as pl
 from msgspec import Struct
 
 from chatops_backend.analysis.anomalies import in_order, series_anomalies
-from chatops_backend.analysis.choice import Choice, Range, finest_kept
+from chatops_backend.analysis.choice import SLACK_S, Choice, Range, finest_kept
 from chatops_backend.analysis.seasonal_profile import DAY_S, HOUR_S, WEEK_S
 from chatops_backend.analysis.series_frames import Reading, SeriesFrame, read_series
 from chatops_backend.analysis.turns import Turns
@@ -34,7 +34,7 @@ async def ask(
     choice = question.choice
     profile_start = question.window.start - timedelta(seconds=question.weeks * WEEK_S)
     fine: list[tuple[Tier, float]] = [
-        ("1m", bucket_s) for longest_s, bucket_s in _BUCKETS if question.window.length_s <= longest_s
+        ("1m", bucket_s) for longest_s, bucket_s in _BUCKETS if question.window.length_s <= longest_s + SLACK_S
     ]
     tier, bucket_s = finest_kept([*fine[:1], ("1h", HOUR_S)], profile_start, whole_since)
     window = question.window.from_bucket(bucket_s)

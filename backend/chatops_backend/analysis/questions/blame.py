@@ -8,7 +8,7 @@ import polars as pl
 from msgspec import Struct
 
 from chatops_backend.analysis.blame import HostRise, host_rise, rise_in_words, shares
-from chatops_backend.analysis.choice import Choice, Range, finest_kept
+from chatops_backend.analysis.choice import SLACK_S, Choice, Range, finest_kept
 from chatops_backend.analysis.series_frames import Reading, SeriesFrame, read_series
 from chatops_backend.analysis.turns import Turns
 from chatops_backend.database.interface import Database
@@ -69,7 +69,7 @@ async def ask(database: Database, turns: Turns, question: BlameQuestion, whole_s
     """Minutes of ranges up to a day, otherwise hours."""
     choice, parts = question.choice, PARTS[question.choice.metric]
     longest_s = max(question.window.length_s, question.baseline.length_s)
-    fine: list[tuple[Tier, float]] = [("1m", 60.0)] if longest_s <= _MINUTES_UP_TO_S else []
+    fine: list[tuple[Tier, float]] = [("1m", 60.0)] if longest_s <= _MINUTES_UP_TO_S + SLACK_S else []
     earliest = min(question.window.start, question.baseline.start)
     tier, bucket_s = finest_kept([*fine, ("1h", 3_600.0)], earliest, whole_since)
     window, baseline = question.window.from_bucket(bucket_s), question.baseline.from_bucket(bucket_s)

@@ -7,7 +7,7 @@ from typing import Any
 import polars as pl
 from msgspec import Struct
 
-from chatops_backend.analysis.choice import Choice, Range, finest_kept
+from chatops_backend.analysis.choice import SLACK_S, Choice, Range, finest_kept
 from chatops_backend.analysis.comparison import compare_series, in_order
 from chatops_backend.analysis.series_frames import Reading, read_series
 from chatops_backend.analysis.turns import Turns
@@ -36,14 +36,16 @@ async def ask(
     database: Database, turns: Turns, question: CompareQuestion, whole_since: Mapping[Tier, datetime]
 ) -> Comparison:
     choice, length_s = question.choice, question.window.length_s
-    if length_s > question.period_s:
+    if length_s > question.period_s + SLACK_S:
         raise ProblemError(
             400,
             "Range too long",
             "The window is longer than what it is compared with lies apart, so they would overlap; ask for a shorter "
             "one, or compare with weeks.",
         )
-    fine: list[tuple[Tier, float]] = [(tier, width) for longest_s, tier, width in _BUCKETS if length_s <= longest_s]
+    fine: list[tuple[Tier, float]] = [
+        (tier, width) for longest_s, tier, width in _BUCKETS if length_s <= longest_s + SLACK_S
+    ]
     oldest = question.window.earlier(question.windows * question.period_s)
     tier, bucket_s = finest_kept([*fine[:1], _HOURS], oldest.start, whole_since)
     window = question.window.from_bucket(bucket_s)

@@ -8,7 +8,7 @@ from typing import Any
 import polars as pl
 from msgspec import Struct
 
-from chatops_backend.analysis.choice import Choice, Range, finest_kept
+from chatops_backend.analysis.choice import SLACK_S, Choice, Range, finest_kept
 from chatops_backend.analysis.cross_correlation import FEWEST_STEPS, Method, Moved, compare_with
 from chatops_backend.analysis.series_frames import MOST_VALUES, Reading, SeriesFrame, read_series, too_much
 from chatops_backend.analysis.turns import Turns
@@ -26,8 +26,8 @@ _BUCKETS: tuple[tuple[float, Tier, float], ...] = (
     (172_800.0, "1m", 300.0),
 )
 _HOURS: tuple[Tier, float] = ("1h", 3_600.0)
-# Two seconds of one processor, with forty lags each.
-MOST_SERIES = 2_000
+# About five seconds of one processor, with sixty lags each.
+MOST_SERIES = 1_000
 MOST_LAG = 60
 # Of all points, tried on both sides unless the caller says how much: a quarter of an hour of six hours.
 _USUAL_PART_OF_WINDOW = 24
@@ -102,7 +102,9 @@ async def ask(
 def _grid(question: CorrelateQuestion, whole_since: Mapping[Tier, datetime]) -> tuple[Tier, float]:
     """No narrower than two readings of a server that reports seldom."""
     length_s = question.window.length_s
-    fitting: list[tuple[Tier, float]] = [(tier, width) for longest_s, tier, width in _BUCKETS if length_s <= longest_s]
+    fitting: list[tuple[Tier, float]] = [
+        (tier, width) for longest_s, tier, width in _BUCKETS if length_s <= longest_s + SLACK_S
+    ]
     slow_s = question.choice.interval_s * 2
     usable = [(tier, width) for tier, width in fitting if slow_s <= width]
     if fitting and not usable:
