@@ -37,6 +37,6 @@ pip() { .venv/bin/python -m pip --disable-pip-version-check "$@"; }
 echo "installing locks/$lock.txt (the first time downloads, a minute or two)"
 pip install --quiet --require-hashes --only-binary :all: -r "locks/$lock.txt"
 pip install --quiet --no-deps --no-build-isolation --editable .
-# What the tests' lock holds includes what running needs, in the same versions.
-if [ "$lock" = dev ]; then touch .venv/installed-runtime; fi
+# The other locks hold what running needs too, in the same versions.
+if [ "$lock" != runtime ]; then touch .venv/installed-runtime; fi
 touch ".venv/installed-$lock"

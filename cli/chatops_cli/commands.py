@@ -51,6 +51,9 @@ COMMANDS: dict[str, Command] = {
     "export": Command(
         "chatops_cli.transfer.export_command", "export_file", "chatops_client", "server", "Write readings to a file."
     ),
+    "notebooks": Command(
+        "chatops_cli.notebooks", "notebooks", "chatops_client", "server", "Open the notebooks in JupyterLab."
+    ),
     "bench": Command("chatops_cli.bench", "bench", "chatops_backend", "server,dashboard", "Run the benchmarks."),
     "doctor": Command("chatops_backend.doctor.cli", "doctor", "chatops_backend", "server", "Say what is wrong here."),
 }

@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Callable
-from typing import Any, TextIO
+from typing import Any, NamedTuple, TextIO
 
 import click
 import httpx
@@ -32,25 +32,41 @@ def login_options(command: Decorated) -> Decorated:
     return command
 
 
+class Person(NamedTuple):
+    """Who logs in where. Never printed: it holds the password."""
+
+    address: str
+    name: str
+    password: str
+
+
 def log_in(url: str | None, username: str | None, password_file: TextIO | None, totp_code: str | None) -> Client:
     """An open client, logged in. Raises `click.ClickException` that says what to do."""
+    return enter(ask(url, username, password_file), totp_code)
+
+
+def ask(url: str | None, username: str | None, password_file: TextIO | None) -> Person:
+    """Where, who and the password, from options, settings, or the person at the terminal."""
     settings = Settings.from_environment()
     address = url or settings.api_url or address_of(settings.host, settings.port)
     name = username or settings.admin_username
-    client = Client(address)
+    _require_backend(address)
+    return Person(address, name, _password(settings, name, password_file))
+
+
+def enter(person: Person, totp_code: str | None) -> Client:
+    client = Client(person.address)
     try:
-        _require_backend(address)
-        password = _password(settings, name, password_file)
         try:
-            client.login(name, password, totp_code)
+            client.login(person.name, person.password, totp_code)
         except ApiError as error:
             if totp_code is not None or not _wants_code(error) or not _may_ask():
                 raise
-            client.login(name, password, click.prompt(f"Code of {name}'s second factor", err=True))
+            client.login(person.name, person.password, click.prompt(f"Code of {person.name}'s second factor", err=True))
     except ApiError as error:
         client.close()
-        advice = "" if error.status != 401 or _wants_code(error) else _advice(name)
-        raise click.ClickException(f"{address} does not let {name} in: {error.detail}{advice}") from None
+        advice = "" if error.status != 401 or _wants_code(error) else _advice(person.name)
+        raise click.ClickException(f"{person.address} does not let {person.name} in: {error.detail}{advice}") from None
     except BackendUnreachableError as error:
         client.close()
         raise click.ClickException(str(error)) from None
