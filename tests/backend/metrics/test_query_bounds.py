@@ -155,6 +155,14 @@ async def test_sums_beyond_every_number_are_refused_not_an_error_of_ours(api: ht
     )
 
 
+async def test_a_value_that_is_no_number_is_a_gap(api: httpx.AsyncClient, bounded: int) -> None:
+    """The newest eight of the pushed values."""
+    start = (TODAY - timedelta(minutes=1)).isoformat()
+    asked = {"metric": "custom.value", "start": start, "end": TODAY.isoformat(), "server_id": str(bounded)}
+    (series,) = (await api.get("/metrics/query", params=asked)).raise_for_status().json()["series"]
+    assert series["avg"] == series["max"] == [12, 11, 10, 9, *[None] * 8]
+
+
 # -- who sees what -----------------------------------------------------------------------------------------------
 
 
