@@ -5,7 +5,7 @@ import io
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
-from typing import BinaryIO, Literal, Protocol, TypedDict, TypeVar, Unpack
+from typing import Any, BinaryIO, Literal, Protocol, TypedDict, TypeVar, Unpack
 
 import httpx
 import polars as pl
@@ -78,7 +78,8 @@ class Transfer:
     ) -> int:
         """Write a file of rows to `to` as it comes, and return its size. `progress` is told how many bytes came, of how
         many about. Raises `BackendUnreachableError` when the file breaks off."""
-        asked = {"format": form, "start": start, **{_RENAMED.get(name, name): value for name, value in options.items()}}
+        asked: dict[str, Any] = {"format": form, "start": start, **options}
+        asked["metric"], asked["server_id"] = list(asked.pop("metrics", ())), list(asked.pop("server_ids", ()))
         call = Call("GET", "/metrics/export", bytes, query_params(asked), accept="*/*", timeout_s=EXPORT_TIMEOUT_S)
         done = 0
         with self._client.stream(call) as response:
@@ -134,7 +135,6 @@ def _cut(frame: pl.DataFrame, series: list[str], widths: list[timedelta], most_b
         yield pl.concat(waiting)
 
 
-_RENAMED = {"metrics": "metric", "server_ids": "server_id"}
 _FINISH = Call("POST", "/metrics/import/finish", ImportProgress)
 _PROGRESS = Call("GET", "/metrics/import", ImportProgress)
 
