@@ -35,6 +35,7 @@ LAYOUT = {
     "filesystem": ["mountpoint", "device", "filesystem_type", "used_percent", "used_bytes", "total_bytes"],
     "network": ["interface", "receive_bytes_per_second", "transmit_bytes_per_second"],
     "process": ["name", "user", "cpu_percent", "memory_resident_bytes"],
+    "container": ["container_id", "name", "image", "cpu_percent", "memory_used_bytes", "restart_count"],
 }
 GIB = 2.0**30
 

@@ -15,6 +15,7 @@ from chatops_dashboards.pages.server.past.absence import as_then, offline_words
 from chatops_dashboards.pages.server.past.events import commands_table, firing_table, when_text
 from chatops_dashboards.pages.server.past.moment import SPANS, around, kept_of, local, read, span_of, stretch, write
 from chatops_dashboards.pages.server.past.reading import Reading, last_of
+from chatops_dashboards.pages.server.past.tables import container_table_then, ended_before
 from chatops_protocol.resources import ConnectionEvent, MetricSeries, Series
 from tests.dashboards.test_alert_figures import alert
 from tests.dashboards.test_command_marks import ran
@@ -193,6 +194,23 @@ def test_a_command_is_told_by_how_it_stood_at_the_moment() -> None:
     words = text_of(commands_table([ran(9, 2, title="<b>echo</b>")], 1, moment, UTC))
     assert "<b>echo</b>" in words
     assert "No command ran" in text_of(commands_table([], 1, moment, UTC))
+
+
+def test_a_container_that_had_ended_is_told_from_those_that_ran() -> None:
+    def container(name: str, *values: float | None) -> Series:
+        times = [THEN - timedelta(seconds=5 * n) for n in range(len(values), 0, -1)]
+        read = list(values)
+        return Series(1, {"container_id": name, "name": f"<i>{name}", "image": "busybox"}, times, read, read, read)
+
+    lately = MetricSeries(
+        "container.restart_count", "count", "raw", 5.0, [container("web", 0, 0), container("job", 0, None)]
+    )
+    running = [{"container_id": "web", "name": "<i>web", "memory_used_bytes": 1e6, "cpu_percent": 5.0}]
+    (ended,) = ended_before(lately, running)
+    assert (ended["container_id"], ended["last_at"]) == ("job", THEN - timedelta(seconds=10))
+    words = text_of(container_table_then([*running, ended, {"container_id": "x", "restart_count": 9.0}], BERLIN))
+    for part in ("<i>web", "running", "ended, last read 04:11:50", "restarting"):
+        assert part in words
 
 
 def test_what_fired_says_since_when_and_until_when() -> None:

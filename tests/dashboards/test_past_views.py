@@ -1,5 +1,7 @@
 """A server's tabs at a moment of the past, over the real backend: what is stored is shown, and what is not is said."""
 
+import asyncio
+import time
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -18,6 +20,8 @@ from chatops_protocol.resources import Page
 from tests.client.conftest import Reported
 from tests.dashboards.test_fleet_view import text_of
 from tests.dashboards.test_pages import ids_of, show
+from tests.reporting import Reporter, readings
+from tests.stack import Backend
 
 pytestmark = pytest.mark.anyio
 
@@ -70,6 +74,25 @@ async def test_of_a_moment_without_readings_every_tab_says_so(session: Session, 
     assert "Nothing stored at that moment" in words
     assert "The agent had not connected yet" in words
     assert "Of that age the 1-minute roll-up is kept" in words
+
+
+async def test_containers_are_those_that_ran_and_those_that_had_ended(session: Session, backend: Backend) -> None:
+    server_id, key = backend.add_server(f"contained {time.time()}")
+    moment = datetime.now(UTC) - timedelta(minutes=2)
+
+    def report() -> None:
+        reporter = Reporter(backend.agents_url, key)
+        web, job = ["aa", "web", "nginx", 12.0, 3e8, 0], ["bb", "job", "busybox", 1.0, 1e6, 0]
+        for before_s, rows in ((300, [web, job]), (3, [web])):
+            reporter.report([(moment.timestamp() - before_s, readings(10.0) | {"container": rows})])
+        reporter.close()
+
+    await asyncio.to_thread(report)
+    words = text_of(await at(session, server_id, "containers", moment))
+    for part in ("web", "running", "12 %", "job", "ended, last read"):
+        assert part in words
+    # An agent that was silent says nothing of its containers.
+    assert "Nothing stored" in text_of(await at(session, server_id, "containers", moment + timedelta(hours=1)))
 
 
 @pytest.mark.parametrize(("tab", "act"), [("console", "console-run"), ("processes", "signal-ask"), ("containers", "")])

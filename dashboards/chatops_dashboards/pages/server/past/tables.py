@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
-from datetime import datetime, tzinfo
+from datetime import datetime, timedelta, tzinfo
 from typing import Any
 
 from dash import html
@@ -17,6 +17,7 @@ from chatops_dashboards.pages.server.past.moment import around
 from chatops_dashboards.pages.server.past.reading import read_at
 from chatops_dashboards.session import Session
 from chatops_dashboards.units import format_percent, format_value
+from chatops_protocol.resources import MetricSeries
 
 
 async def filesystems_then(
@@ -82,18 +83,44 @@ async def processes_then(
 async def containers_then(
     session: Session, server_id: int, moment: datetime, _choice: str | None, zone: tzinfo, now: datetime
 ) -> Any:
-    found = await read_at(session, server_id, "container", moment, now)
-    if found is None:
-        return await nothing_stored(session, server_id, "containers", moment, now, zone)
-    return html.Div(
-        [
-            as_then(found, zone, "Those that ran; of one that had ended nothing is measured."),
-            html.Div(container_table_then(found.rows), className="panel flush"),
-        ]
+    """Those that ran, and those that had ended not long before."""
+    start, _ = around(moment, now)
+    found, lately = await asyncio.gather(
+        read_at(session, server_id, "container", moment, now),
+        session.client.history_series(
+            server_id, "container.restart_count", start, moment + timedelta(seconds=1), points=POINTS
+        ),
     )
+    rows = found.rows if found is not None else []
+    ended = ended_before(lately, rows)
+    # Containers whose agent was silent may well have run.
+    if found is None and (
+        not ended or await read_at(session, server_id, "host", moment, now, ("cpu_percent",)) is None
+    ):
+        return await nothing_stored(session, server_id, "containers", moment, now, zone)
+    head = as_then(found, zone) if found is not None else html.P("None ran.", className="as-of as-then")
+    return html.Div([head, html.Div(container_table_then([*rows, *ended], zone), className="panel flush")])
 
 
-def container_table_then(rows: Sequence[Row]) -> html.Div:
+def ended_before(lately: MetricSeries, running: Sequence[Row]) -> list[Row]:
+    """Containers with readings lately that are not among those that ran; `last_at` is their last reading."""
+    known = {str(row.get("container_id")) for row in running}
+    return [
+        {**series.labels, "last_at": read[-1]}
+        for series in lately.series
+        if str(series.labels.get("container_id")) not in known
+        and (read := [time for time, value in zip(series.time, series.avg, strict=True) if value is not None])
+    ]
+
+
+def state_then(row: Row, zone: tzinfo) -> str:
+    if (last := row.get("last_at")) is not None:
+        return f"ended, last read {last.astimezone(zone):%H:%M:%S}"
+    # Of one that the engine keeps restarting nothing else is stored.
+    return "running" if row.get("memory_used_bytes") is not None else "restarting"
+
+
+def container_table_then(rows: Sequence[Row], zone: tzinfo) -> html.Div:
     def value(row: Row, field: str, unit: str) -> str:
         return format_value(row.get(field), unit)
 
@@ -104,8 +131,7 @@ def container_table_then(rows: Sequence[Row]) -> html.Div:
     shown = [
         [
             html.Span(str(row.get("name", "")), className="breakable strong"),
-            # Of one that the engine keeps restarting nothing else is stored.
-            "running" if row.get("memory_used_bytes") is not None else "restarting",
+            state_then(row, zone),
             format_percent(row.get("cpu_percent")),
             value(row, "memory_used_bytes", "bytes"),
             share(row.get("memory_used_percent")),
@@ -118,4 +144,4 @@ def container_table_then(rows: Sequence[Row]) -> html.Div:
         ]
         for row in sorted(rows, key=lambda row: str(row.get("name", "")))
     ]
-    return data_table(heads, shown, caption="Containers that ran at the moment", hide_on_phone=(4, 5, 6, 7, 8, 9, 10))
+    return data_table(heads, shown, caption="Containers at the moment", hide_on_phone=(4, 5, 6, 7, 8, 9, 10))
