@@ -137,9 +137,13 @@ async def test_nobody_has_more_views_than_the_bound_however_fast_they_ask(ann, d
         ann.id,
         MOST_VIEWS - 1,
     )
-    answers = await asyncio.gather(
-        *(ann.api.post("/views", json={"name": f"late {number}", "query": {}}) for number in range(4))
-    )
+    async with database.transaction() as held:
+        await held.fetchval("SELECT id FROM chatops.users WHERE id = $1 FOR UPDATE", ann.id)
+        bodies = [{"name": f"late {number}", "query": {}} for number in range(4)]
+        asked = asyncio.gather(*(ann.api.post("/views", json=body) for body in bodies))
+        # None gets past the person's row while it is held; without waiting for it, all would have counted by now.
+        await asyncio.wait([asked], timeout=1)
+    answers = await asked
     assert sorted(answer.status_code for answer in answers) == [201, 409, 409, 409]
     assert await database.fetchval("SELECT count(*) FROM chatops.saved_views WHERE user_id = $1", ann.id) == MOST_VIEWS
 
