@@ -37,6 +37,8 @@ SELECT c.id, c.group_id, c.server_id, s.name AS server_name, c.kind, c.title, c.
    AND (:username::text IS NULL OR lower(c.username) = lower(:username))
    AND (:search::text IS NULL OR strpos(lower(c.title), lower(:search)) > 0)
    AND (:end::timestamptz IS NULL OR c.created_at < :end)
+   -- None waits longer than a day, nor runs longer than another: so the range is one of the index too.
+   AND (:start::timestamptz IS NULL OR c.created_at > :start - INTERVAL '3 days')
    AND (:start::timestamptz IS NULL OR c.finished_at IS NULL OR c.finished_at >= :start)
  ORDER BY c.id DESC
  LIMIT :count;
