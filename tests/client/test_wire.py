@@ -55,5 +55,5 @@ def test_a_frame_keeps_gaps_as_nulls_and_series_apart() -> None:
 
 def test_no_series_is_an_empty_frame_with_the_usual_columns() -> None:
     frame = series_to_frame(MetricSeries("cpu.cpu_percent", "percent", "raw", 5.0, []))
-    assert frame.columns == ["time", "server_id", "avg", "min", "max"]
+    assert frame.columns == ["time", "server_id", "core", "avg", "min", "max"]
     assert frame.schema["time"] == pl.Datetime("us", "UTC")

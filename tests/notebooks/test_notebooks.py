@@ -21,8 +21,8 @@ pytestmark = pytest.mark.anyio
 
 FOLDER = Path(__file__).parents[2] / "notebooks"
 NAMES = ["capacity_forecast", "first_look", "incident_forensics", "retention_cost", "threshold_tuning"]
-SERVERS, DAYS = 4, 20
-FILL_WITHIN_S = 240
+SERVERS, DAYS = 4, 15
+FILL_WITHIN_S = 480
 PNG = b"\x89PNG\r\n\x1a\n"
 # A token of ours, a path of a home or a temporary folder, an address with a port.
 NEVER = re.compile(r"eyJ[A-Za-z0-9_-]{10}|/(home|root|tmp|var/tmp|work)/|127\.0\.0\.1:\d|password is")
