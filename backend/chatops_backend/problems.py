@@ -15,6 +15,7 @@ from litestar.exceptions import HTTPException, ValidationException
 from litestar.types import ExceptionHandlersMap
 
 from chatops_backend.database.interface import DatabaseUnavailableError
+from chatops_backend.database.time_limits import StatementTooLongError
 from chatops_backend.validation_words import in_words
 from chatops_protocol.resources import Problem
 
@@ -110,6 +111,12 @@ def _from_unavailable_database(_: Request[Any, Any, Any], error: DatabaseUnavail
     return respond(Problem("Database unavailable", 503, detail), {"Retry-After": str(DATABASE_RETRY_AFTER_S)})
 
 
+def _from_too_long(request: Request[Any, Any, Any], error: StatementTooLongError) -> Response[bytes]:
+    log.warning("%s %s: %s", request.method, request.url.path, error)
+    detail = "The database took too long to answer and was stopped; ask for a shorter range, or for fewer servers."
+    return respond(Problem("It takes too long", 504, detail))
+
+
 def _from_deadlock(_: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
     log.warning("a request lost against another: %s", error)
     return respond(
@@ -143,6 +150,7 @@ exception_handlers: ExceptionHandlersMap = {
     asyncpg.UntranslatableCharacterError: _from_text,
     asyncpg.DeadlockDetectedError: _from_deadlock,
     asyncpg.ForeignKeyViolationError: _from_missing_reference,
+    StatementTooLongError: _from_too_long,
     DatabaseUnavailableError: _from_unavailable_database,
     Exception: _from_unexpected,
 }

@@ -17,6 +17,7 @@ from chatops_backend.accounts.browser_address import take_browser_address
 from chatops_backend.accounts.principals import Principal
 from chatops_backend.accounts.service import STATE_KEY, AccountService
 from chatops_backend.accounts.sockets import authenticate_socket, check_handshake
+from chatops_backend.database.time_limits import READ_WITHIN_S, limit_statements
 from chatops_backend.problems import ProblemError
 from chatops_protocol.live_messages import CLOSE_NOT_FOUND
 from chatops_protocol.resources import Role
@@ -73,6 +74,8 @@ async def require_access(connection: Connection, handler: BaseRouteHandler) -> N
         return
     if access is None or access.caller not in ("anyone", "person"):
         raise ProblemError(403, "Forbidden", "Nobody may call this; its route declares no access.")
+    # What changes something is not given up half-way.
+    limit_statements(READ_WITHIN_S if connection.scope.get("method") == "GET" else None)
     if access.caller == "person":
         principal = await _authenticate(connection, accounts, access.minimum)
         connection.scope["user"] = principal

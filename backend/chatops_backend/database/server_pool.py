@@ -8,6 +8,7 @@ from typing import Any, TypeAlias, TypeVar
 import asyncpg
 
 from chatops_backend.database.interface import PLAN_CACHE_MODE, DatabaseUnavailableError
+from chatops_backend.database.time_limits import StatementTooLongError, statement_limit
 from chatops_backend.database.unavailable import means_connection_lost
 
 log = logging.getLogger(__name__)
@@ -39,16 +40,16 @@ class ServerDatabase:
         self._pool = pool
 
     async def fetch(self, query: str, *args: Any) -> list[asyncpg.Record]:
-        return await self._run(lambda: self._pool.fetch(query, *args))
+        return await self._run(lambda limit: self._pool.fetch(query, *args, timeout=limit))
 
     async def fetchrow(self, query: str, *args: Any) -> asyncpg.Record | None:
-        return await self._run(lambda: self._pool.fetchrow(query, *args))
+        return await self._run(lambda limit: self._pool.fetchrow(query, *args, timeout=limit))
 
     async def fetchval(self, query: str, *args: Any) -> Any:
-        return await self._run(lambda: self._pool.fetchval(query, *args))
+        return await self._run(lambda limit: self._pool.fetchval(query, *args, timeout=limit))
 
     async def execute(self, query: str, *args: Any) -> str:
-        return await self._run(lambda: self._pool.execute(query, *args))
+        return await self._run(lambda limit: self._pool.execute(query, *args, timeout=limit))
 
     @contextlib.asynccontextmanager
     async def transaction(self) -> AsyncIterator["ServerTransaction"]:
@@ -69,9 +70,9 @@ class ServerDatabase:
     async def close(self) -> None:
         await self._pool.close()
 
-    async def _run(self, statement: Callable[[], Awaitable[T]]) -> T:
+    async def _run(self, statement: Callable[[float | None], Awaitable[T]]) -> T:
         with _watched():
-            return await statement()
+            return await _limited(statement)
 
 
 class ServerTransaction:
@@ -79,17 +80,17 @@ class ServerTransaction:
         self._connection = connection
 
     async def fetch(self, query: str, *args: Any) -> list[asyncpg.Record]:
-        rows: list[asyncpg.Record] = await self._connection.fetch(query, *args)
+        rows: list[asyncpg.Record] = await _limited(lambda limit: self._connection.fetch(query, *args, timeout=limit))
         return rows
 
     async def fetchrow(self, query: str, *args: Any) -> asyncpg.Record | None:
-        return await self._connection.fetchrow(query, *args)
+        return await _limited(lambda limit: self._connection.fetchrow(query, *args, timeout=limit))
 
     async def fetchval(self, query: str, *args: Any) -> Any:
-        return await self._connection.fetchval(query, *args)
+        return await _limited(lambda limit: self._connection.fetchval(query, *args, timeout=limit))
 
     async def execute(self, query: str, *args: Any) -> str:
-        status: str = await self._connection.execute(query, *args)
+        status: str = await _limited(lambda limit: self._connection.execute(query, *args, timeout=limit))
         return status
 
     async def insert_columns(self, table: str, columns: Sequence[str], values: Sequence[Sequence[Any]]) -> None:
@@ -97,6 +98,17 @@ class ServerTransaction:
         await self._connection.copy_records_to_table(
             table, schema_name="metrics", columns=columns, records=zip(*values, strict=True)
         )
+
+
+async def _limited(statement: Callable[[float | None], Awaitable[T]]) -> T:
+    """asyncpg cancels on the server what takes longer."""
+    limit = statement_limit()
+    try:
+        return await statement(limit)
+    except TimeoutError as error:
+        if limit is None:
+            raise
+        raise StatementTooLongError(f"a statement took longer than {limit:g} s and was cancelled") from error
 
 
 @contextlib.contextmanager
