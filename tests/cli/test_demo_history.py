@@ -57,7 +57,7 @@ def test_the_same_seed_and_moment_make_the_same_rows_and_another_seed_makes_othe
 
 def _splitmix64(key: int, place: int) -> float:
     """The generator as its author wrote it, one number at a time."""
-    mixed = (key + place) * 0x9E3779B97F4A7C15 % 2**64
+    mixed = (key * 0xD6E8FEB86659FD93 + place * 0x9E3779B97F4A7C15) % 2**64
     mixed = (mixed ^ (mixed >> 30)) * 0xBF58476D1CE4E5B9 % 2**64
     mixed = (mixed ^ (mixed >> 27)) * 0x94D049BB133111EB % 2**64
     return ((mixed ^ (mixed >> 31)) >> 11) / 2**53
@@ -71,6 +71,8 @@ def test_noise_has_the_promised_mean_and_spread() -> None:
     for series in (normal(20_000, 3), smooth(20_000, 3, 8)):
         assert series.mean() == pytest.approx(0.0, abs=0.05)
         assert series.std() == pytest.approx(1.0, abs=0.06)
+    starts = pl.Series([smooth(1, key, 36)[0] for key in range(400)])
+    assert starts.std() == pytest.approx(1.0, abs=0.15)
     assert uniform(20_000, 3).mean() == pytest.approx(0.5, abs=0.01)
 
 

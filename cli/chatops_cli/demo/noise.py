@@ -11,6 +11,8 @@ from collections.abc import Callable
 import polars as pl
 
 _STEP = 0x9E3779B97F4A7C15
+# Another one, so that the numbers of two keys are not the same ones a few places apart.
+_KEY_STEP = 0xD6E8FEB86659FD93
 _PIECES = tuple(2**bits for bits in (0, 16, 32, 48))
 
 
@@ -36,12 +38,15 @@ def normal(count: int, key: int) -> pl.Series:
 def smooth(count: int, key: int, memory: float) -> pl.Series:
     """Mean 0, deviation about 1; each number remembers those before it, about `memory` of them."""
     alpha = 1.0 / max(1.0, memory)
-    return normal(count, key).ewm_mean(alpha=alpha, adjust=False) * math.sqrt((2.0 - alpha) / alpha)
+    # The first number remembers none, and would stand out by the factor of the whole.
+    before = math.ceil(5 * memory)
+    remembered = normal(before + count, key).ewm_mean(alpha=alpha, adjust=False)
+    return remembered.slice(before) * math.sqrt((2.0 - alpha) / alpha)
 
 
 def _mixed(count: int, key: int) -> pl.Series:
     """`count` numbers of 64 bits. Sums and products of `UInt64` wrap, as splitmix64 wants them to."""
-    mixed = pl.int_range(1, count + 1, dtype=pl.UInt64, eager=True) * _whole(_STEP) + _whole(key * _STEP % 2**64)
+    mixed = pl.int_range(1, count + 1, dtype=pl.UInt64, eager=True) * _whole(_STEP) + _whole(key * _KEY_STEP % 2**64)
     mixed = (mixed ^ (mixed // _whole(2**30))) * _whole(0xBF58476D1CE4E5B9)
     mixed = (mixed ^ (mixed // _whole(2**27))) * _whole(0x94D049BB133111EB)
     return mixed ^ (mixed // _whole(2**31))
