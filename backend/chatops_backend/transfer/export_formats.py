@@ -8,6 +8,7 @@ import io
 import os
 import threading
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from chatops_backend.transfer.arrow_framing import split_stream
@@ -83,16 +84,26 @@ async def _parquet(pages: "Pages", selection: Selection) -> AsyncGenerator[bytes
             raise BrokenPipeError
         return asyncio.run_coroutine_threadsafe(_following(pages), loop).result()
 
+    # Threads of its own: a receiver that stalls would keep the shared ones from everybody.
+    threads = ThreadPoolExecutor(2, thread_name_prefix="parquet")
     reading, writing = os.pipe()
-    written = asyncio.ensure_future(asyncio.to_thread(_write_parquet, writing, selection, ask))
+    written = loop.run_in_executor(threads, _write_parquet, writing, selection, ask)
+    under_way: asyncio.Future[bytes] | None = None
     try:
-        while data := await asyncio.to_thread(os.read, reading, READ_BYTES):
+        while True:
+            under_way = loop.run_in_executor(threads, os.read, reading, READ_BYTES)
+            data = await asyncio.shield(under_way)
+            if not data:
+                break
             yield data
     finally:
-        # Its next page or write fails now, if the writer has not ended.
+        # Its next page or write fails now, if the writer has not ended. A read that waits gets what was being written.
         ended.set()
+        if under_way is not None:
+            await asyncio.wait([under_way])
         os.close(reading)
         await asyncio.wait([written])
+        threads.shutdown(wait=False)
     await written
 
 

@@ -1,6 +1,7 @@
 """Reads what an export holds, page by page: a statement of its own for each, so that others have their turn in between,
 and never more than one page in memory."""
 
+import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -47,8 +48,6 @@ async def pages(
     database: Database, selection: Selection, page_values: int = PAGE_VALUES
 ) -> AsyncGenerator["pl.DataFrame", None]:
     """Frames that are not empty."""
-    import polars as pl
-
     statement, schema = _statement(selection), selection.schema()
     for server_id in selection.server_ids:
         start, size = selection.start, max(1, page_values // len(schema))
@@ -59,8 +58,7 @@ async def pages(
                 size *= 2  # more series at one moment than a page has rows
                 continue
             if whole:
-                columns = zip(*whole, strict=True)
-                yield pl.DataFrame(dict(zip(schema, columns, strict=True)), schema=schema)
+                yield await asyncio.to_thread(_frame, whole, schema)
             if len(whole) == len(rows):
                 break
             start = rows[-1]["time"]
@@ -77,6 +75,12 @@ async def estimate_rows(database: Database, selection: Selection) -> int:
         selection.end,
     )
     return counted or 0
+
+
+def _frame(rows: list[Record], schema: "dict[str, pl.DataType | type[pl.DataType]]") -> "pl.DataFrame":
+    import polars as pl
+
+    return pl.DataFrame(dict(zip(schema, zip(*rows, strict=True), strict=True)), schema=schema)
 
 
 def _whole_moments(rows: list[Record]) -> list[Record]:

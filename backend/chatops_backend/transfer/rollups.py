@@ -17,7 +17,7 @@ import asyncpg
 from prometheus_client import Counter
 
 from chatops_backend.database.interface import Database, DatabaseError
-from chatops_backend.transfer.ages import ROLLUPS, Cutoffs, floor, stretches
+from chatops_backend.transfer.ages import ROLLUPS, Cutoffs, ceiling, cutoffs, floor, stretches
 from chatops_backend.transfer.tables import Tables, find_tables
 from chatops_protocol.catalog import BY_NAME
 from chatops_protocol.resources import Tier
@@ -76,7 +76,9 @@ class RollUps:
             yield pending
         finally:
             pending.imports -= 1
-            self._due_at = self._clock() + QUIET_S
+            # Recent values wait for nothing: a script that pushes some every minute must not put off what does.
+            if pending.days:
+                self._due_at = self._clock() + QUIET_S
             self._forget_if_done(measurement)
 
     def finish(self) -> ImportProgress:
@@ -97,10 +99,10 @@ class RollUps:
                 continue
             try:
                 await self.refresh_all()
-            except (asyncpg.PostgresError, DatabaseError) as error:
+            except (asyncpg.PostgresError, asyncpg.InterfaceError, DatabaseError, TimeoutError, OSError) as error:
                 refreshes.labels("failed").inc()
-                log.warning("roll-ups do not hold all that was imported yet: %s", error)
-                self._failure = str(error)
+                self._failure = str(error) or type(error).__name__
+                log.warning("roll-ups do not hold all that was imported yet: %s", self._failure)
                 self._due_at = self._clock() + RETRY_S
 
     async def refresh_all(self) -> None:
@@ -122,13 +124,16 @@ class RollUps:
         tables = await find_tables(self._database, measurement)
         now = datetime.fromtimestamp(self._clock(), UTC)
         oldest = datetime.combine(min(days), datetime.min.time(), UTC)
+        # What waits for long, or while somebody has tiers kept for less, has limits of before that.
+        kept = cutoffs(now, tables.policies).kept
         for tier, source, width in ROLLUPS:
             # A bucket that has not ended would hide what still comes; the policies take it when it has.
             latest = floor(now - width, width)
+            limit = max(limits.reached[source], ceiling(kept[source], width))
             for start, end in stretches(days, PIECES[tier]):
-                await self._call(f"{measurement}_{tier}", max(start, limits.reached[source]), min(end, latest))
-            if oldest < limits.reached[source]:
-                await self._show(tables, tier, source, limits.reached[source], width)
+                await self._call(f"{measurement}_{tier}", max(start, limit), min(end, latest))
+            if oldest < limit:
+                await self._show(tables, tier, source, limit, width)
         for table in (f'metrics."{measurement}"', *tables.rollup.values()):
             await self._database.execute(f"ANALYZE {table}")
 
