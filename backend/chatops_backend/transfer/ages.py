@@ -55,6 +55,10 @@ def floor(moment: datetime, width: timedelta) -> datetime:
     return moment - (moment - EPOCH) % width
 
 
+def ceiling(moment: datetime, width: timedelta) -> datetime:
+    return moment + (EPOCH - moment) % width
+
+
 def stretches(days: Iterable[date], longest: timedelta) -> list[tuple[datetime, datetime]]:
     """Neighbouring days together, from the first day's start to the last one's end, cut into pieces."""
     pieces: list[tuple[datetime, datetime]] = []

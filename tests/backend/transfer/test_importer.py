@@ -1,7 +1,9 @@
 """Imported rows of every age are stored once, and the roll-ups hold them and all that they held before."""
 
+import asyncio
 from datetime import timedelta
 
+import polars as pl
 import pytest
 
 from chatops_backend.database.open import open_database
@@ -92,6 +94,36 @@ async def test_roll_ups_whose_raw_rows_are_gone_stay_as_they_are(own_database) -
     ):
         await database.execute("CALL run_job($1::integer)", job["job_id"])
     assert {tier: await rolled(database, tier, others) for tier in TIERS} == before
+
+
+async def test_what_was_dropped_while_an_import_waited_is_not_refreshed(own_database) -> None:
+    database, imports = own_database, Imports(own_database, NOW - 3 * DAY)
+    others, server = await new_server(database, "db"), await new_server(database, "web")
+    theirs = disk_rows(others, NOW - 8 * DAY, NOW - 7 * DAY, 10 * MINUTE)
+    await imports.store(theirs)
+    await imports.finish()
+    await imports.store(disk_rows(server, NOW - 8 * DAY, NOW - 7 * DAY, 10 * MINUTE))
+    await database.execute("SELECT drop_chunks('metrics.disk', $1::timestamptz)", NOW - 7 * DAY)
+    before = {tier: await rolled(database, tier, others) for tier in TIERS}
+    imports.now = NOW
+    await imports.finish()
+    assert {tier: await rolled(database, tier, others) for tier in TIERS} == before
+
+
+async def test_recent_values_that_keep_coming_do_not_put_off_the_roll_ups_of_an_import(own_database) -> None:
+    imports, server = Imports(own_database), await new_server(own_database, "web")
+    await imports.store(disk_rows(server, NOW - 2 * DAY, NOW - DAY, HOUR))
+    imports.now += MINUTE / 2
+    values = pl.DataFrame({"time": [NOW], "server_id": [server], "name": ["queue"], "labels": ["{}"], "value": [1.0]})
+    await imports.store(values, "custom")
+    imports.now += MINUTE / 2 + timedelta(seconds=1)
+    running = asyncio.create_task(imports.rollups.run())
+    try:
+        async with asyncio.timeout(60):
+            while imports.rollups.progress().pending_days:
+                await asyncio.sleep(0.05)
+    finally:
+        running.cancel()
 
 
 async def test_repeating_an_import_stores_nothing_twice(own_database) -> None:
