@@ -21,6 +21,7 @@ from chatops_backend.analysis.forecast import default_direction, default_level
 from chatops_backend.analysis.questions import anomalies, blame, compare, correlate, forecast
 from chatops_backend.analysis.turns import Turns
 from chatops_backend.database.interface import Database
+from chatops_backend.metrics.question import FIRST_YEAR
 from chatops_backend.metrics.reader import MetricReader
 from chatops_backend.problems import ProblemError
 from chatops_protocol.analysis_resources import Anomalies, Blame, Comparison, Correlations, Direction, Forecast
@@ -60,6 +61,8 @@ async def get_forecast(
     """When each series reaches a level, by a robust line through its past."""
     if level is not None and not math.isfinite(level):
         raise ProblemError(400, "Level not usable", "`level` must be a number.")
+    if end is not None and end.year < FIRST_YEAR:
+        raise ProblemError(400, "Range out of bounds", f"`end` must not be before {FIRST_YEAR}.")
     choice = await read_choice(database, visible, metric, server_ids, tag, labels)
     now = _now()
     whole = read_range((end or now) - timedelta(seconds=history_s), end, now, forecast.LONGEST_HISTORY_S)

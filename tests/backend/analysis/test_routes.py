@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 from chatops_backend.analysis.questions import correlate
+from chatops_backend.database.interface import Database
 from tests.backend.analysis.conftest import DAY, DELAY, HOUR, INCIDENT, MINUTE, NOW, UNUSUAL, History
 from tests.backend.metrics.conftest import assert_problem
 
@@ -19,6 +20,13 @@ async def answer(asked: httpx.AsyncClient, name: str, **parameters: Any) -> dict
     found = await asked.get(f"/{name}", params=sent)
     assert found.status_code == 200, found.text
     return dict(found.json())
+
+
+async def new_server(database: Database, name: str, interval_s: float) -> int:
+    found = await database.fetchval(
+        "INSERT INTO chatops.servers (name, interval_s) VALUES ($1, $2) RETURNING id", name, interval_s
+    )
+    return int(found)
 
 
 # -- forecast ----------------------------------------------------------------------------------------------------
@@ -128,6 +136,43 @@ async def test_which_series_must_be_said(asked: httpx.AsyncClient, servers: Hist
     assert (await asked.get("/correlate", params=parameters | labels)).json()["outcome"] == "ranked"
 
 
+async def test_a_series_is_named_by_its_object_too(asked: httpx.AsyncClient, servers: History) -> None:
+    server = await new_server(servers.database, "pushes", 5.0)
+    rows = [(NOW - n * MINUTE, server, region, float(n * n % 17)) for n in range(240) for region in ("north", "south")]
+    await servers.database.execute(
+        "INSERT INTO metrics.custom (time, server_id, name, labels, value) SELECT time, server_id, 'queue', "
+        "jsonb_build_object('region', region), value FROM unnest($1::timestamptz[], $2::integer[], $3::text[], "
+        "$4::float8[]) AS line (time, server_id, region, value)",
+        *map(list, zip(*rows, strict=True)),
+    )
+    found = await answer(
+        asked,
+        "correlate",
+        server_id=server,
+        metric="custom.value",
+        start=NOW - 4 * HOUR,
+        labels='{"name": "queue", "labels": "{\\"region\\": \\"north\\"}"}',
+    )
+    assert (found["outcome"], found["labels"]["labels"]) == ("ranked", {"region": "north"})
+    assert found["series"][0]["labels"]["labels"] == {"region": "south"}
+
+
+async def test_a_server_that_reports_every_few_minutes_has_wider_buckets(
+    asked: httpx.AsyncClient, servers: History
+) -> None:
+    server = await new_server(servers.database, "seldom", 200.0)
+    rows = [(NOW - n * timedelta(seconds=200), server, float(n * n % 17)) for n in range(216)]
+    await servers.database.execute(
+        "INSERT INTO metrics.host (time, server_id, cpu_percent, memory_used_percent) SELECT time, server_id, value, "
+        "value * 2 FROM unnest($1::timestamptz[], $2::integer[], $3::float8[]) AS line (time, server_id, value)",
+        *map(list, zip(*rows, strict=True)),
+    )
+    sent = LAST_HOURS | {"metric": "host.cpu_percent", "start": NOW - 12 * HOUR, "end": NOW}
+    found = await answer(asked, "correlate", server_id=server, **sent)
+    assert (found["outcome"], found["bucket_seconds"]) == ("ranked", 600)
+    assert found["series"][0]["metric"] == "host.memory_used_percent"
+
+
 async def test_what_stood_still_and_what_is_not_there_are_answers(asked: httpx.AsyncClient, servers: History) -> None:
     still = await answer(
         asked,
@@ -226,6 +271,7 @@ REFUSED = [
     ("forecast", {"metric": "host.cpu_percent", "labels": "["}, 400, "JSON object"),
     ("forecast", {"metric": "host.cpu_percent", "history_s": "60"}, 400, "history_s"),
     ("forecast", {"metric": "host.cpu_percent", "level": "nan"}, 400, "level"),
+    ("forecast", {"metric": "host.cpu_percent", "end": "0001-01-01T00:00:00Z"}, 400, "2000"),
     ("anomalies", {"metric": "host.cpu_percent"}, 400, "start"),
     ("anomalies", {"metric": "host.cpu_percent", "start": "2020-01-01T00:00:00Z"}, 400, "31 days"),
     ("compare", {"metric": "host.cpu_percent", "start": (NOW - 8 * DAY).isoformat(), "against": "week"}, 400, "7 days"),

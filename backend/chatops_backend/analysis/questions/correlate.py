@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+import msgspec
 import polars as pl
 from msgspec import Struct
 
@@ -26,6 +27,7 @@ _BUCKETS: tuple[tuple[float, Tier, float], ...] = (
     (172_800.0, "1m", 300.0),
 )
 _HOURS: tuple[Tier, float] = ("1h", 3_600.0)
+_PARTS_OF_AN_HOUR = tuple(60.0 * minutes for minutes in range(1, 31) if 60 % minutes == 0)
 # About five seconds of one processor, with sixty lags each.
 MOST_SERIES = 1_000
 MOST_LAG = 60
@@ -108,7 +110,8 @@ def _grid(question: CorrelateQuestion, whole_since: Mapping[Tier, datetime]) -> 
     slow_s = question.choice.interval_s * 2
     usable = [(tier, width) for tier, width in fitting if slow_s <= width]
     if fitting and not usable:
-        usable = [("1m", math.ceil(slow_s / 60) * 60.0)] if slow_s < _HOURS[1] else []
+        # Parts of an hour: others begin elsewhere in the database, which counts from 2000, than here.
+        usable = [("1m", width) for width in _PARTS_OF_AN_HOUR if width >= slow_s][:1]
     return finest_kept([*usable, _HOURS], question.window.start, whole_since)
 
 
@@ -120,7 +123,7 @@ def _the_one(choice: Choice, found: Sequence[_Series]) -> _Series | None:
         if one.measurement is choice.measurement
         and one.field is choice.field
         and one.one.server_id == choice.server_ids[0]
-        and all(str(one.one.labels.get(name)) == value for name, value in choice.labels.items())
+        and all(_is_named(one.one.labels.get(name), value) for name, value in choice.labels.items())
     ]
     if len(fitting) > 1:
         several = "; ".join(
@@ -133,6 +136,11 @@ def _the_one(choice: Choice, found: Sequence[_Series]) -> _Series | None:
             f"{', …' if len(fitting) > 5 else ''}.",
         )
     return fitting[0] if fitting else None
+
+
+def _is_named(label: Any, text: str) -> bool:
+    """Labels that are objects are asked for by their JSON."""
+    return bool(label == (msgspec.json.decode(text) if isinstance(label, dict) else text))
 
 
 def _ranked(
