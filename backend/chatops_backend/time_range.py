@@ -20,7 +20,8 @@ class Overlap(NamedTuple):
 
 
 def read_overlap(start: datetime | None, end: datetime | None) -> Overlap:
-    """Times without a zone are UTC. Raises `ProblemError` 400 for a range that ends before it starts."""
+    """Times without a zone are UTC. Raises `ProblemError` 400 for a range that ends before it starts
+    or that no UTC time can name."""
     asked = Overlap(_aware(start), _aware(end))
     if asked.start is not None and asked.end is not None and asked.start >= asked.end:
         raise ProblemError(400, "Range not usable", "`start` must be before `end`.")
@@ -28,4 +29,11 @@ def read_overlap(start: datetime | None, end: datetime | None) -> Overlap:
 
 
 def _aware(moment: datetime | None) -> datetime | None:
-    return moment if moment is None or moment.tzinfo is not None else moment.replace(tzinfo=UTC)
+    if moment is None:
+        return None
+    if moment.tzinfo is None:
+        return moment.replace(tzinfo=UTC)
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        raise ProblemError(400, "Range not usable", "The range begins before the year 1 or ends after 9999.") from None

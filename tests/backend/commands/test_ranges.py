@@ -61,6 +61,15 @@ async def test_a_range_holds_what_waited_or_ran_within_it_if_only_for_a_part(dat
     assert await found(start=11, end=12) == []
 
 
-@pytest.mark.parametrize("query", ["start=yesterday", "start=2026-11-24T10:00:00Z&end=2026-11-24T09:00:00%2B00:00"])
+@pytest.mark.parametrize(
+    "query",
+    [
+        "start=yesterday",
+        "start=2026-11-24T10:00:00Z&end=2026-11-24T09:00:00%2B00:00",
+        # Beyond what a time in UTC can be.
+        "start=0001-01-01T00:00:00%2B14:00",
+        "end=9999-12-31T23:59:59-12:00",
+    ],
+)
 async def test_a_range_that_cannot_be_is_refused(viewer, query) -> None:
     assert (await viewer.api.get(f"/commands?{query}")).status_code == 400
