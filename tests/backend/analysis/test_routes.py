@@ -230,6 +230,22 @@ async def test_the_culprit_of_a_rise_has_its_share(asked: httpx.AsyncClient, ser
     assert datetime.fromisoformat(found["baseline_end"]) == INCIDENT[0]
 
 
+async def test_the_minute_in_which_the_window_begins_is_not_of_the_baseline_too(
+    asked: httpx.AsyncClient, servers: History
+) -> None:
+    server, rise = await new_server(servers.database, "steps", 30.0), NOW - 30 * MINUTE
+    times = [NOW - n * MINUTE / 2 for n in range(120)]
+    await servers.database.execute(
+        "INSERT INTO metrics.host (time, server_id, cpu_percent) SELECT time, $1, value "
+        "FROM unnest($2::timestamptz[], $3::float8[]) AS line (time, value)",
+        server,
+        times,
+        [50.0 if time >= rise else 10.0 for time in times],
+    )
+    found = await answer(asked, "blame", server_id=server, start=rise + MINUTE / 2, end=rise + 5 * MINUTE)
+    assert (found["before"], found["window"]) == (10, 50)
+
+
 async def test_memory_that_did_not_rise_is_no_ones_fault(asked: httpx.AsyncClient, servers: History) -> None:
     found = await answer(
         asked,

@@ -73,6 +73,11 @@ async def ask(database: Database, turns: Turns, question: BlameQuestion, whole_s
     earliest = min(question.window.start, question.baseline.start)
     tier, bucket_s = finest_kept([*fine, ("1h", 3_600.0)], earliest, whole_since)
     window, baseline = question.window.from_bucket(bucket_s), question.baseline.from_bucket(bucket_s)
+    # They meet within a bucket: it belongs to the later one.
+    if baseline.start < window.start < baseline.end:
+        baseline = Range(baseline.start, window.start)
+    elif window.start < baseline.start < window.end:
+        window = Range(window.start, baseline.start)
     [server_id] = choice.server_ids
     reader = _Reader(database, server_id, tier, bucket_s, (window, baseline))
     host_rows = await reader.read(HOST, choice.field.name, TOTAL)
