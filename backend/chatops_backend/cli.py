@@ -13,6 +13,7 @@ from chatops_backend.database.embedded_process import DirectoryInUseError, Embed
 from chatops_backend.database.migrations import migrate as apply_migrations
 from chatops_backend.database.open import open_database
 from chatops_backend.settings import Settings, prepare_data_dir
+from chatops_protocol.log_format import log_to_stderr
 
 PATIENCE_S = 20.0
 
@@ -40,7 +41,7 @@ def migrate() -> None:
 @click.command()
 def db() -> None:
     """Run the embedded database alone, until Ctrl-C."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    log_to_stderr()
 
     async def run() -> None:
         settings = Settings.from_environment()
@@ -69,7 +70,7 @@ def server(host: str | None, port: int | None) -> None:
     """Run the backend: REST API, WebSockets, ingest."""
     from chatops_backend.serve import serve
 
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    log_to_stderr()
     # A line for each socket that opens or closes is too much with hundreds of agents.
     logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
     settings = Settings.from_environment()

@@ -5,13 +5,13 @@ import contextlib
 import logging
 import signal
 import socket
-import sys
 from collections.abc import Iterator
 
 import uvicorn
 
 from chatops_dashboards.app import create_app
 from chatops_dashboards.settings import DashboardSettings
+from chatops_protocol.log_format import log_to_stderr
 
 STOP_TIMEOUT_S = 5
 # Longer than reverse proxies keep a connection: whoever hangs up first loses the request that is on its way.
@@ -20,7 +20,7 @@ KEEP_ALIVE_S = 130
 
 def serve(settings: DashboardSettings, listener: socket.socket) -> None:
     """Serve on `listener` until SIGINT or SIGTERM, then return."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s", stream=sys.stderr)
+    log_to_stderr()
     logging.getLogger("httpx").setLevel(logging.WARNING)
     asyncio.run(_serve(settings, listener))
 
@@ -33,6 +33,7 @@ async def _serve(settings: DashboardSettings, listener: socket.socket) -> None:
             proxy_headers=bool(settings.trusted_proxies),
             forwarded_allow_ips=list(settings.trusted_proxies),
             access_log=False,
+            log_config=None,
             log_level="warning",
             server_header=False,
             timeout_graceful_shutdown=STOP_TIMEOUT_S,
