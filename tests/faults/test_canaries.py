@@ -25,6 +25,7 @@ from websockets.sync.client import ClientConnection, connect
 from chatops_backend.settings import Settings
 from chatops_protocol.agent_messages import Authenticate, encode_msgpack
 from tests.conftest import ADMIN_PASSWORD, NewSettings, free_port
+from tests.engine import TestEngine, reason_to_skip
 from tests.hosts import Host
 from tests.reporting import LAYOUT
 from tests.stack import Backend, Program, environment, running_backend
@@ -95,7 +96,7 @@ class Running:
 
 
 @contextlib.contextmanager
-def _run(settings: Settings, folder: Path) -> Iterator[Running]:
+def _run(settings: Settings, folder: Path, docker: dict[str, str]) -> Iterator[Running]:
     canaries = Canaries()
     settings = replace(
         settings,
@@ -108,7 +109,7 @@ def _run(settings: Settings, folder: Path) -> Iterator[Running]:
         env = environment(settings) | {"CHATOPS_API_URL": backend.url}
         dashboard = Program(["dashboard"], env, settings.data_dir / "dashboard.log")
         ends.callback(_end, dashboard)
-        host = Host(backend, folder, CHATOPS_ALLOW_COMMANDS="shell")
+        host = Host(backend, folder, CHATOPS_ALLOW_COMMANDS="shell", **docker)
         ends.callback(host.stop)
         host.start()
         url = f"http://127.0.0.1:{settings.dashboard_port}"
@@ -133,8 +134,12 @@ class Traces:
 
 
 @pytest.fixture(scope="module")
-async def traces(new_settings: NewSettings, tmp_path_factory: pytest.TempPathFactory) -> Traces:
-    with _run(await new_settings(), tmp_path_factory.mktemp("canaries")) as running:
+async def traces(
+    new_settings: NewSettings, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+) -> Traces:
+    engine: TestEngine | None = request.getfixturevalue("engine") if reason_to_skip() is None else None
+    docker = {"CHATOPS_ALLOW_DOCKER": "control", "CHATOPS_DOCKER_SOCKET": str(engine.socket)} if engine else {}
+    with _run(await new_settings(), tmp_path_factory.mktemp("canaries"), docker) as running:
         _people(running)
         _second_factor(running)
         _misplaced(running)
@@ -143,6 +148,8 @@ async def traces(new_settings: NewSettings, tmp_path_factory: pytest.TempPathFac
         _sockets(running)
         _dashboard(running)
         _processes_and_commands(running)
+        if engine is not None:
+            _containers(running, engine)
         _what_is_kept(running)
         _forgeries(running)
         shown = {f"answer {n}": text for n, text in enumerate(running.canaries.answers)}
@@ -173,9 +180,10 @@ async def test_secrets_come_back_in_no_log_metric_error_or_audit_entry(traces: T
 async def test_text_from_outside_forges_no_line_of_a_log(traces: Traces) -> None:
     for name, text in traces.written.items():
         assert [letter for letter in set(text) if letter != "\n" and not letter.isprintable()] == [], name
-        # The log itself and a traceback's lines, which are set off.
+        # A traceback's lines are set off.
         lines = text.split("\n")
-        assert [line for line in lines if line and not (EVENT.match(line) or line.startswith("    | "))] == [], name
+        forged = [line for line in lines if "forged-" in line]
+        assert [line for line in forged if not (EVENT.match(line) or line.startswith("    | "))] == [], name
         assert [line for line in lines if line.startswith(FORGED)] == [], name
         events = [line for line in lines if EVENT.match(line)]
         for number in range(FORGERIES):
@@ -274,26 +282,26 @@ def _misplaced(running: Running) -> None:
         get("/api/v1/servers", headers={header: f"Bearer {new(f'token as {header}')}"})
     get("/api/v1/servers", headers={"Cookie": f"session={new('cookie to the backend')}"})
     get("/api/v1/servers", auth=("ann", new("password by Basic")))
-    for path in ("/api/v1/servers/", "/nowhere/", "/api/v1/agent-wheel/", "/api/v1/agents/"):
+    for path in ("/api/v1/servers/", "/nowhere/", "/api/v1/agent/wheel/", "/api/v1/agents/"):
         get(path + new(f"secret in the path {path}"))
         get(path + key)
     running.call("GET", "/metrics/query", params={"metric": new("secret as metric"), "start": key, "end": token})
-    _raw(running.backend, f"GET /health?token={new('token in what is not HTTP')} HTP/1.1\r\n\r\n".encode())
-    _raw(running.backend, f"GET /x?token={new('token beside a broken header')} HTTP/1.1\r\nHost x\r\n\r\n".encode())
+    _raw(running, f"GET /health?token={new('token in what is not HTTP')} HTP/1.1\r\n\r\n".encode())
+    _raw(running, f"GET /x?token={new('token beside a broken header')} HTTP/1.1\r\nHost x\r\n\r\n".encode())
     head = f"GET /api/v1/servers?token={new('token in no UTF-8')}&limit=\xff HTTP/1.1\r\nHost: x\r\n"
-    _raw(running.backend, f"{head}Authorization: Bearer {token}\r\n\r\n".encode("latin-1"))
+    _raw(running, f"{head}Authorization: Bearer {token}\r\n\r\n".encode("latin-1"))
 
 
-def _raw(backend: Backend, request: bytes) -> bytes:
-    """What the backend answers to these bytes, of which some are no HTTP."""
-    with socket.create_connection(("127.0.0.1", backend.settings.port), timeout=20) as connection:
+def _raw(running: Running, request: bytes) -> None:
+    """Send bytes of which some are no HTTP."""
+    with socket.create_connection(("127.0.0.1", running.backend.settings.port), timeout=60) as connection:
         connection.sendall(request)
         connection.shutdown(socket.SHUT_WR)
         answer = b""
         with contextlib.suppress(ConnectionError):
             while piece := connection.recv(65_536):
                 answer += piece
-        return answer
+        running.canaries.answers.append(answer.decode("latin-1"))
 
 
 def _malformed(running: Running) -> None:
@@ -359,7 +367,7 @@ def _sockets(running: Running) -> None:
     new = running.canaries.new
     base = running.backend.url.replace("http", "ws", 1) + "/api/v1"
     for address in (f"/ws/alerts?token={new('token to a socket')}", f"/agents/ws?api_key={running.host.key}"):
-        with pytest.raises(WebSocketException), connect(base + address, proxy=None):
+        with pytest.raises(WebSocketException), connect(base + address, proxy=None, open_timeout=60):
             pass
     hello = Authenticate(new("key to the agents' socket"), "test", {1: LAYOUT})
     messages: list[tuple[str, str | bytes]] = [
@@ -370,7 +378,7 @@ def _sockets(running: Running) -> None:
         ("/agents/ws", new("key as text")),
     ]
     for address, message in messages:
-        with connect(base + address, proxy=None) as peer:
+        with connect(base + address, proxy=None, open_timeout=60) as peer:
             peer.send(message)
             running.canaries.answers += _until_closed(peer)
 
@@ -439,6 +447,18 @@ def _processes_and_commands(running: Running) -> None:
     running.canaries.answers.append(str(host.run("env")))
 
 
+def _containers(running: Running, engine: TestEngine) -> None:
+    name, server_id = f"canary-{secrets.token_hex(4)}", running.host.server_id
+    engine.create(name, "true", environment={"API_TOKEN": running.canaries.new("environment of a container")})
+    try:
+        inspected = running.call("GET", f"/docker/{server_id}/containers/{name}").raise_for_status()
+        assert inspected.json()["environment"]["API_TOKEN"] == "***"
+        running.call("GET", f"/docker/{server_id}/containers").raise_for_status()
+        running.call("POST", f"/docker/{server_id}/containers/{name}/start", params={"wait_s": 20}).raise_for_status()
+    finally:
+        engine.remove(name)
+
+
 def _what_is_kept(running: Running) -> None:
     new, server_id = running.canaries.new, running.host.server_id
     value = {"name": "orders", "value": 1.0, "labels": {"shop": new("label of an import", kept=True)}}
@@ -466,6 +486,11 @@ def _forgeries(running: Running) -> None:
     def take(count: int) -> list[str]:
         return list(itertools.islice(forgeries, count))
 
+    with _browser(running) as browser:
+        form = {"csrf": _login_form(browser), "username": "admin", "password": ADMIN_PASSWORD}
+        assert browser.post("/login", data=form).status_code == 303
+        for text in take(10):
+            browser.get(f"/_dash-component-suites/{quote(text, safe='')}/x.js")
     for text in take(15):
         running.post("/auth/login", {"username": text, "password": "of nobody"})
     for text in take(10):
@@ -477,7 +502,7 @@ def _forgeries(running: Running) -> None:
         running.call("POST", "/alerts/channels", channel)
     for text in take(10):
         head = f"GET /api/v1/servers HTTP/1.1\r\nHost: x\r\nUser-Agent: {text}\r\n"
-        _raw(running.backend, f"{head}Connection: close\r\n\r\n".encode())
+        _raw(running, f"{head}Connection: close\r\n\r\n".encode())
     for text in take(10):
         running.call("GET", f"/docker/{server_id}/containers/{quote(text, safe='')}")
     for text in take(10):
@@ -485,16 +510,11 @@ def _forgeries(running: Running) -> None:
         httpx.post(f"{url}/api/v1/auth/login/{quote(text, safe='')}", content=body, trust_env=False)
     for text in take(5):
         httpx.post(f"{url}/api/v1/auth/login", params={"x": text}, content=b'{"username": "\xff"}', trust_env=False)
-    with _browser(running) as browser:
-        form = {"csrf": _login_form(browser), "username": "admin", "password": ADMIN_PASSWORD}
-        assert browser.post("/login", data=form).status_code == 303
-        for text in take(10):
-            browser.get(f"/_dash-component-suites/{quote(text, safe='')}/x.js")
     for text in take(5):
         running.host.run("sh", "-c", "exit 1", text)
     for text in take(10):
         socket_url = running.backend.agents_url
-        with connect(socket_url, proxy=None) as peer, contextlib.suppress(WebSocketException):
+        with connect(socket_url, proxy=None, open_timeout=60) as peer, contextlib.suppress(WebSocketException):
             peer.send(encode_msgpack(Authenticate(text, text, {1: LAYOUT}, agent_version=text, platform=text)))
             peer.recv(timeout=20)
     assert next(forgeries, None) is None
