@@ -59,7 +59,8 @@ def test_a_filter_that_changes_while_rows_are_on_their_way_is_obeyed(watched: Wa
     page.wait_for_url("**/audit?*action=server.create*")
     until(lambda: bool(held), "the first rows are asked for")
     held[0].continue_()
-    expect(page.locator("#audit-entries .ag-center-cols-container .ag-row")).to_have_text([re.compile(f"server {name}")])
+    found = page.locator("#audit-entries .ag-center-cols-container .ag-row")
+    expect(found).to_have_text([re.compile(f"server {name}")])
 
 
 def test_a_long_list_comes_page_by_page_as_it_is_scrolled(watched: Watched, stack: Stack) -> None:
