@@ -92,6 +92,7 @@ def _explain_bar(asked: ExploreQuery) -> html.Section:
                 className="toolbar",
             ),
             html.Div(id="explore-selected", className="dim small", role="status"),
+            html.Div(id="explore-forecasts"),
         ],
         id="explore-bar",
         className="panel explore-bar",

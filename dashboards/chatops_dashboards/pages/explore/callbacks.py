@@ -44,6 +44,7 @@ DRAWN = {
     "series": Output("explore-series", "data"),
     "target": Output("explore-series", "value", allow_duplicate=True),
     "forecast": Output("explore-forecast-words", "children"),
+    "forecasts": Output("explore-forecasts", "children"),
     "python": Output("explore-python", "children"),
     "downloads": Output("explore-downloads", "children"),
     "custom": Output("explore-custom", "style"),
@@ -104,6 +105,16 @@ def register_explore(app: Dash, settings: DashboardSettings) -> None:
             return no_update
         return [*(chosen or []), asked["metric"]][-MOST_METRICS:]
 
+    @app.callback(
+        Output("explore-series", "value", allow_duplicate=True),
+        Input({"type": "explore-forecast-row", "series": ALL}, "n_clicks"),
+        prevent_initial_call=True,
+    )
+    def choose_series(_clicks: Any) -> Any:
+        asked = ctx.triggered_id
+        pressed = isinstance(asked, dict) and ctx.triggered and ctx.triggered[0]["value"]
+        return asked["series"] if pressed else no_update
+
 
 def _register_drawing(app: Dash, settings: DashboardSettings) -> None:
     @app.callback(
@@ -140,6 +151,7 @@ def _register_drawing(app: Dash, settings: DashboardSettings) -> None:
             "series": no_update if kept else found.series,
             "target": no_update if kept else found.target,
             "forecast": found.forecast,
+            "forecasts": found.forecasts,
             "python": found.python,
             "downloads": download_links(asked) if shown else [],
             "custom": {} if custom else HIDDEN,

@@ -11,12 +11,11 @@ from dash import html
 from chatops_client import ApiError, BackendUnreachableError
 from chatops_dashboards.components.states import failure, notice
 from chatops_dashboards.components.status import moment_text
-from chatops_dashboards.figures.explore_chart import series_name
 from chatops_dashboards.moments import from_axis, zone_label
 from chatops_dashboards.pages.explore.absent import no_metric
 from chatops_dashboards.pages.explore.controls import range_words
 from chatops_dashboards.pages.explore.download import PATH as DOWNLOAD
-from chatops_dashboards.pages.explore.explain import forecast_of, forecast_words
+from chatops_dashboards.pages.explore.forecasts import forecast_all, told, undrawn
 from chatops_dashboards.pages.explore.frame import MEDIA_TYPES
 from chatops_dashboards.pages.explore.marks import Happened, what_happened
 from chatops_dashboards.pages.explore.panels import panels
@@ -37,7 +36,6 @@ from chatops_dashboards.pages.explore.query import (
 from chatops_dashboards.pages.explore.reading import Reading, points_for, query_options, read, shown_top
 from chatops_dashboards.pages.server.history_query import PRESETS
 from chatops_dashboards.session import Session
-from chatops_protocol.analysis_resources import Forecast
 from chatops_protocol.catalog import find_metric
 
 
@@ -51,6 +49,7 @@ class Drawn:
     series: list[dict[str, str]] = field(default_factory=list)
     target: str | None = None
     forecast: Any = None
+    forecasts: Any = None
     python: str = ""
     read_at: datetime | None = None
 
@@ -100,13 +99,16 @@ async def drawn(
     down = [one.error for one in reading.answers if isinstance(one.error, BackendUnreachableError)]
     if down and len(down) == len(reading.answers):
         return _not_read(down[0], shown_at, now, zone)
+    found = await forecast_all(session, asked, reading.servers)
     choices = series_choices(reading, asked)
+    if asked.series is not None and asked.series.text() not in choices:
+        choices |= undrawn(found, asked.series, reading.servers)
     target = asked.series if asked.series is not None and asked.series.text() in choices else None
     target = target or SeriesChoice.read(next(iter(choices), None))
     happened = await _happened(session, asked, reading)
-    trends, words = await _forecast(session, asked, reading, target, zone)
+    ahead = await told(session, asked, found, target, reading.servers, zone)
     return Drawn(
-        charts=panels(asked, reading, happened, trends, zone),
+        charts=panels(asked, reading, happened, ahead.trends, zone),
         note=_partial(reading),
         range=[
             range_words(reading.start, reading.end, zone),
@@ -115,7 +117,8 @@ async def drawn(
         ],
         series=[{"value": value, "label": label} for value, label in choices.items()],
         target=target.text() if target else None,
-        forecast=words,
+        forecast=ahead.words,
+        forecasts=ahead.table,
         python=python_text(
             asked,
             list(reading.servers),
@@ -171,18 +174,6 @@ async def _happened(session: Session, asked: ExploreQuery, reading: Reading) -> 
     shown = {one.series.server_id for answered in reading.answers for one in answered.shown(asked.top)}
     servers = {key: server for key, server in reading.servers.items() if key in shown or None in shown}
     return await what_happened(session, servers, reading.start, reading.end) if servers else Happened()
-
-
-async def _forecast(
-    session: Session, asked: ExploreQuery, reading: Reading, target: SeriesChoice | None, zone: tzinfo
-) -> tuple[dict[str, Any], Any]:
-    if not asked.forecast or asked.view != "chart" or target is None:
-        return {}, None
-    found = await forecast_of(session, target)
-    server = reading.servers.get(target.server_id or 0)
-    name = series_name(server.name if server else None, dict(target.labels))
-    trends = {target.metric: found.series[0]} if isinstance(found, Forecast) and found.series else {}
-    return trends, forecast_words(found, name, zone)
 
 
 def _partial(reading: Reading) -> Any:

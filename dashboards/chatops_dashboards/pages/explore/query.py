@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from chatops_dashboards.pages.server.history_query import PRESETS, HistoryQuery
+from chatops_protocol.analysis_resources import SeriesForecast
 from chatops_protocol.catalog import find_metric
 from chatops_protocol.resources import AGGREGATES, Aggregate, Series, Tag
 
@@ -46,7 +47,7 @@ class SeriesChoice:
         return msgspec.json.encode([self.metric, self.server_id, dict(self.labels)]).decode()
 
     @classmethod
-    def of(cls, metric: str, series: Series) -> "SeriesChoice":
+    def of(cls, metric: str, series: Series | SeriesForecast) -> "SeriesChoice":
         return cls(metric, series.server_id, tuple((name, _word(value)) for name, value in series.labels.items()))
 
     @classmethod
