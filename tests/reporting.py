@@ -1,6 +1,6 @@
 """Report readings as a host's agent would, so that tests of what people see have something to see."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from typing import Any
 
@@ -59,10 +59,10 @@ def readings(cpu: float, *, process: str = "nginx", mountpoint: str = "/") -> di
 class Reporter:
     """An open agent's socket."""
 
-    def __init__(self, agents_url: str, api_key: str) -> None:
+    def __init__(self, agents_url: str, api_key: str, layout: Mapping[str, list[str]] = LAYOUT) -> None:
         self._open = ExitStack()
         self._socket = self._open.enter_context(connect(agents_url, proxy=None))
-        hello = Authenticate(api_key, "test", {1: LAYOUT}, agent_version="0.1.0", platform="Test Linux")
+        hello = Authenticate(api_key, "test", {1: dict(layout)}, agent_version="0.1.0", platform="Test Linux")
         self._socket.send(encode_msgpack(hello))
         welcome = decode_to_agent_msgpack(self._socket.recv(timeout=10))
         self._sequence = welcome.last_sequence

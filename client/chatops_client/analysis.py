@@ -61,8 +61,9 @@ class CompareOptions(Selection, total=False):
 
 
 class BlameOptions(TypedDict, total=False):
-    """The baseline is as long as the window, and just before it, unless given."""
+    """The baseline is as long as the window, and just before it, unless given. `labels` say which file system."""
 
+    labels: Mapping[str, str] | None
     baseline_start: datetime | None
     baseline_end: datetime | None
     limit: int | None
@@ -140,7 +141,8 @@ class Analysis:
         end: datetime | None = None,
         **options: Unpack[BlameOptions],
     ) -> Blame:
-        """Which processes and containers account for a rise of the host's processor or memory."""
+        """Which processes and containers account for a rise of the host's processor, memory or writes to disks; of a
+        file system, which containers fill it."""
         return self._client.request(blame(server_id, metric, start, end, **options))
 
 
@@ -185,5 +187,6 @@ class AsyncAnalysis:
         end: datetime | None = None,
         **options: Unpack[BlameOptions],
     ) -> Blame:
-        """Which processes and containers account for a rise of the host's processor or memory."""
+        """Which processes and containers account for a rise of the host's processor, memory or writes to disks; of a
+        file system, which containers fill it."""
         return await self._client.request(blame(server_id, metric, start, end, **options))

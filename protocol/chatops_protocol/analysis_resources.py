@@ -252,6 +252,9 @@ class BlameShares(Struct, frozen=True, kw_only=True):
 class Blame(Struct, frozen=True, kw_only=True):
     """Processes and containers are two views of the same: what runs in a container is in both, so they never add up.
 
+    Of a file system, `unit` is bytes per second: `window` and `before` are what it gains, the containers' what they
+    write to all disks of the host; which file system is not recorded, nor what single processes write.
+
     `cores`: a process's share of one core divided by it is its share of the host; None where it is not needed, or not
     known. Shares are None unless the outcome is ``rise``.
     """

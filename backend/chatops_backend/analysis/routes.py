@@ -19,6 +19,7 @@ from chatops_backend.analysis.choice import (
 )
 from chatops_backend.analysis.forecast import default_direction, default_level
 from chatops_backend.analysis.questions import anomalies, blame, compare, correlate, forecast
+from chatops_backend.analysis.questions.blame_reading import BlameQuestion
 from chatops_backend.analysis.turns import Turns
 from chatops_backend.database.interface import Database
 from chatops_backend.metrics.question import FIRST_YEAR
@@ -169,16 +170,18 @@ async def get_blame(
     metric_reader: NamedDependency[MetricReader],
     visible: Visible,
     metric: Metric = "host.cpu_percent",
+    labels: Labels = "{}",
     end: End = None,
     baseline_start: FromQuery[datetime | None] = None,
     baseline_end: FromQuery[datetime | None] = None,
     limit: Annotated[int, QueryParameter(ge=1, le=200)] = 10,
 ) -> Blame:
-    """Which processes and containers account for a rise of the host's processor or memory."""
-    choice = await read_choice(database, visible, metric, [server_id])
-    if choice.metric not in blame.PARTS:
+    """Which processes and containers account for a rise of the host's processor, memory or writes to disks; and which
+    containers fill a file system."""
+    choice = await read_choice(database, visible, metric, [server_id], labels=labels)
+    if choice.metric not in blame.METRICS:
         raise ProblemError(
-            400, "Nothing to blame", f"{metric} is not made of processes; these are: {', '.join(blame.PARTS)}."
+            400, "Nothing to blame", f"Nobody can be named for {metric}; ask about one of {', '.join(blame.METRICS)}."
         )
     now = _now()
     window = read_range(start, end, now, blame.LONGEST_S)
@@ -190,7 +193,7 @@ async def get_blame(
         baseline = read_range(baseline_start, baseline_end or window.start, now, blame.LONGEST_S)
     if baseline.end > window.start and baseline.start < window.end:
         raise ProblemError(400, "Baseline not usable", "Window and baseline overlap; a rise is between two times.")
-    question = blame.BlameQuestion(choice, window, baseline, limit)
+    question = BlameQuestion(choice, window, baseline, limit)
     return await turns.run(
         request, blame.ask(database, turns, question, await metric_reader.kept_tiers.whole_since(now))
     )

@@ -58,15 +58,15 @@ async def history(new_settings: Any) -> AsyncIterator[tuple[History, Any]]:
         ]
         made = History(database, *ids)
         chance = np.random.default_rng(20_261_124)
-        await _store(database, "filesystem", _disks(made.disks, chance))
-        await _store(database, "host", _rhythm(made.rhythm, chance), _incident_host(made.incident, chance))
-        await _store(database, "process", _incident_processes(made.incident, chance))
-        await _store(database, "disk", _incident_disk(made.incident, chance))
-        await _store(database, "cpu", _cores(made.incident))
+        await store(database, "filesystem", _disks(made.disks, chance))
+        await store(database, "host", _rhythm(made.rhythm, chance), _incident_host(made.incident, chance))
+        await store(database, "process", _incident_processes(made.incident, chance))
+        await store(database, "disk", _incident_disk(made.incident, chance))
+        await store(database, "cpu", _cores(made.incident))
         yield made, settings
 
 
-async def _store(database: Database, table: str, *frames: pl.DataFrame) -> None:
+async def store(database: Database, table: str, *frames: pl.DataFrame) -> None:
     async with database.transaction() as transaction:
         for frame in frames:
             columns = [frame[name].to_list() for name in frame.columns]

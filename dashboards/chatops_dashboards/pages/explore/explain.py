@@ -19,7 +19,15 @@ from chatops_dashboards.session import Session, SessionEndedError
 from chatops_dashboards.units import format_duration
 from chatops_protocol.analysis_resources import Forecast
 
-BLAMED = ("host.cpu_percent", "host.memory_used_bytes", "host.memory_used_percent")
+# What `GET /analysis/blame` takes.
+BLAMED = (
+    "host.cpu_percent",
+    "host.memory_used_bytes",
+    "host.memory_used_percent",
+    "host.disk_write_bytes_per_second",
+    "filesystem.used_percent",
+    "filesystem.used_bytes",
+)
 SHORTEST_S = 60.0
 
 
@@ -60,7 +68,9 @@ async def explanation(
         ),
     ]
     if target.metric in BLAMED:
-        asked.append(_part("Who caused it?", analysis.blame(server_id, target.metric, start, end), blame_box))
+        asked.append(
+            _part("Who caused it?", analysis.blame(server_id, target.metric, start, end, labels=labels), blame_box)
+        )
     parts = await asyncio.gather(*asked)
     name = series_name(servers.get(server_id, f"server {server_id}"), dict(target.labels))
     head = html.P(f"{target.metric} of {name}, {stretch_words(start, end, zone)}", className="dim small tight")
