@@ -19,6 +19,8 @@ LEAST_FASTER = 1.1
 LEAST_OF_GAIN = 0.1
 # Who is named as the cause writes at least so many times as much as before.
 LEAST_TIMES = 2.0
+# "About as much as the file system gains": between half of it and twice.
+ABOUT_TIMES = 2.0
 
 
 def growth(frame: pl.DataFrame, window: Span, baseline: Span) -> HostRise:
@@ -32,12 +34,13 @@ def growth(frame: pl.DataFrame, window: Span, baseline: Span) -> HostRise:
 def writers(
     members: Sequence[tuple[dict[str, Any], pl.DataFrame]], gained: HostRise, window: Span, baseline: Span, limit: int
 ) -> BlameShares:
-    """Each container (labels, and a frame as `blame.shares` takes it) with what it writes. Those whose writing rose by
-    a part of the gain that counts come first, by how many times as much as before they write; a share is of what the
-    file system gains more than before. What they leave unexplained is not known, since not all that is written stays.
+    """Each container (labels, and a frame as `blame.shares` takes it) with what it writes. Those that began to write,
+    and no less than counts, come first, by how many times as much as before; then those that write about as much as the
+    file system gains, the nearest first. A share is of what it gains more than before. What they leave unexplained is
+    not known, since not all that is written stays.
     """
     found = shares(members, 1.0, gained, window, baseline, "bytes_per_second", len(members))
-    ordered = sorted(found.culprits, key=lambda one: (0, -_times(one)) if _counts(one, gained) else (1, -one.rise))
+    ordered = sorted(found.culprits, key=lambda one: _place(one, gained))
     said = _told(ordered, gained) if found.outcome == "ranked" else found.explanation
     return msgspec.structs.replace(
         found, culprits=ordered[:limit], explanation=said, unexplained=None, unexplained_share=None
@@ -57,7 +60,10 @@ def _told(ordered: list[Culprit], gained: HostRise) -> str:
     if not ordered:
         return "None was listed."
     first = ordered[0]
-    if not _counts(first, gained) or _times(first) < LEAST_TIMES:
+    if _writes_what_stays(first, gained) and not _began(first, gained):
+        said = f"{first.labels['name']} writes {_bytes(first.window)} a day, about as much as the file system gains"
+        return f"No container began to write. {said}; it wrote {_bytes(first.before or 0.0)} a day before."
+    if not _began(first, gained):
         return f"No container began to write: none that counts here writes {LEAST_TIMES:g} times as much as before."
     times = _times(first)
     before = f"{times:.3g} times as much as before" if math.isfinite(times) else "nothing before"
@@ -67,8 +73,22 @@ def _told(ordered: list[Culprit], gained: HostRise) -> str:
     return said + "."
 
 
-def _counts(one: Culprit, gained: HostRise) -> bool:
-    return gained.window is not None and one.rise > 0 and one.rise >= LEAST_OF_GAIN * gained.window
+def _place(one: Culprit, gained: HostRise) -> tuple[int, float]:
+    if _began(one, gained):
+        return 0, -_times(one)
+    if gained.window and _writes_what_stays(one, gained):
+        return 1, abs(math.log(one.window / gained.window))
+    return 2, -one.rise
+
+
+def _began(one: Culprit, gained: HostRise) -> bool:
+    counts = gained.window is not None and one.rise > 0 and one.rise >= LEAST_OF_GAIN * gained.window
+    return counts and _times(one) >= LEAST_TIMES
+
+
+def _writes_what_stays(one: Culprit, gained: HostRise) -> bool:
+    gain = gained.window or 0.0
+    return gain > 0 and gain / ABOUT_TIMES <= one.window <= gain * ABOUT_TIMES
 
 
 def _times(one: Culprit) -> float:

@@ -75,7 +75,11 @@ def test_a_disk_that_fills_as_before_asks_for_an_earlier_beginning() -> None:
     steady = growth(used(8.0, 8.0), WINDOW, BASELINE)
     assert not steady.rises
     assert "what fills it began earlier" in growth_in_words(steady, "/srv")
-    found = judged({"audit-trail": written(7.5, 7.5)}, steady)
+    found = judged({"database": written(300, 400), "audit-trail": written(7.5, 7.5)}, steady)
+    assert found.explanation == (
+        "No container began to write. audit-trail writes 7.5 GiB a day, about as much as the file system gains; "
+        "it wrote 7.5 GiB a day before."
+    )
     assert (found.culprits[0].share, found.culprits[0].window) == (None, pytest.approx(7.5 * A_DAY))
 
 
