@@ -4,6 +4,7 @@ import time
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import parse_qsl
 
 import anyio
 import polars as pl
@@ -11,6 +12,7 @@ import pytest
 
 from chatops_client import AsyncClient
 from chatops_dashboards.components.explore_forecasts import MOST_ROWS, forecast_table
+from chatops_dashboards.pages.explore.absent import EXAMPLES
 from chatops_dashboards.pages.explore.drawing import drawn
 from chatops_dashboards.pages.explore.query import ExploreQuery, SeriesChoice
 from chatops_dashboards.session import Session
@@ -99,6 +101,20 @@ async def test_all_series_are_forecast_by_one_question_and_a_row_shows_its_line(
     [graph] = [c for panel in chosen.charts for c in panel._traverse() if type(c).__name__ == "Graph"]
     assert graph.figure["data"][-1]["name"] == "Trend"
     assert getattr(rows_of(chosen.forecasts)[0], "aria-pressed") == "true"
+
+
+async def test_the_fullest_disk_is_shown_where_the_maximum_ranks(session: Session, disks: Disks) -> None:
+    found = await draw(session, disks.asked.but(top_by="max"))
+    assert found.series[0]["value"] == disks.fills.text()
+    assert "There are more series, all with a lower maximum." in text_of(found.charts)
+    usual = await draw(session, disks.asked)
+    assert disks.fills.text() not in [one["value"] for one in usual.series]
+    assert "There are more series, all lower on average." in text_of(usual.charts)
+
+
+async def test_the_example_of_full_file_systems_ranks_by_the_maximum_and_looks_ahead() -> None:
+    asked = ExploreQuery.from_query(dict(parse_qsl(EXAMPLES["Full file systems"].removeprefix("?"))))
+    assert (asked.metrics, asked.preset, asked.top_by, asked.forecast) == ((METRIC,), "30d", "max", True)
 
 
 async def test_without_the_switch_nothing_is_forecast(session: Session, disks: Disks) -> None:

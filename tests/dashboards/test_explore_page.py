@@ -186,8 +186,9 @@ async def test_the_heat_map_has_a_row_per_server_and_a_way_to_its_moment(session
         {"metrics": ("host.cpu_percent", "filesystem.used_percent")},
         {"view": "heat", "metrics": ("cpu.cpu_percent",)},
         {"top": 5, "aggregate": "p95"},
+        {"top": 5, "top_by": "max", "metrics": ("filesystem.used_percent",)},
     ],
-    ids=["plain", "grouped", "several", "heat", "percentile"],
+    ids=["plain", "grouped", "several", "heat", "percentile", "maximum"],
 )
 async def test_the_python_of_a_view_runs_and_gives_what_is_shown(
     session: Session, backend: Backend, pair: Pair, changes: dict[str, Any], monkeypatch: pytest.MonkeyPatch

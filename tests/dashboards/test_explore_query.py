@@ -13,6 +13,7 @@ from chatops_dashboards.pages.explore.query import (
     AGGREGATE_WORDS,
     MOST_GROUPS,
     MOST_METRICS,
+    TOP_BY,
     TOPS,
     VIEWS,
     ExploreQuery,
@@ -51,6 +52,7 @@ def queries(draw: Any) -> ExploreQuery:
         aggregate=aggregate,
         group_by=tuple(draw(st.lists(known, unique=True, max_size=MOST_GROUPS))) if aggregate else (),
         top=draw(st.sampled_from(TOPS)),
+        top_by=draw(st.sampled_from(list(TOP_BY))),
         view=draw(st.sampled_from(list(VIEWS))),
         events=draw(st.booleans()),
         series=draw(
@@ -80,7 +82,7 @@ def test_a_view_survives_the_controls(asked: ExploreQuery, zone: Any) -> None:
     values = {
         name: set_to[f"explore-{name}.{'checked' if name in ('events', 'forecast') else 'value'}"]
         for name in (
-            *("metrics", "servers", "tag", "preset", "start", "end", "aggregate", "group", "top", "events"),
+            *("metrics", "servers", "tag", "preset", "start", "end", "aggregate", "group", "top", "by", "events"),
             *("view", "series", "forecast"),
         )
     }
@@ -91,7 +93,7 @@ NAMES = ["metric", "server", "tag", "range", "start", "end", "aggregate", "group
 TYPED = ["host.cpu_percent,<script>", "1,2,x,-3,99999999999", "[[[[", '["host.cpu_percent",1,{}]', "p95", "²"]
 
 
-@given(st.dictionaries(st.sampled_from([*NAMES, "forecast"]), TEXT | st.sampled_from(TYPED)))
+@given(st.dictionaries(st.sampled_from([*NAMES, "by", "forecast"]), TEXT | st.sampled_from(TYPED)))
 def test_whatever_is_typed_makes_a_view_that_survives(query: dict[str, str]) -> None:
     asked = ExploreQuery.from_query(query)
     assert ExploreQuery.from_query(asked.to_query()) == asked
@@ -118,6 +120,7 @@ def test_what_controls_cannot_be_is_left_out() -> None:
         "aggregate": "median",
         "group": ["core"],
         "top": "7",
+        "by": "min",
         "view": "?",
         "series": 5,
     }

@@ -12,7 +12,7 @@ from chatops_protocol.catalog import find_metric
 EXAMPLES = {
     "Busy processors": "?metric=host.cpu_percent",
     "Memory": "?metric=host.memory_used_percent&range=24h",
-    "Full file systems": "?metric=filesystem.used_percent&range=30d",
+    "Full file systems": "?metric=filesystem.used_percent&range=30d&by=max&forecast=on",
     "Heat map of the fleet": "?metric=host.cpu_percent&view=heat&range=24h",
 }
 

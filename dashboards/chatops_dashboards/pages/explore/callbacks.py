@@ -28,6 +28,7 @@ CONTROLS = {
     "aggregate": ("explore-aggregate", "value"),
     "group": ("explore-group", "value"),
     "top": ("explore-top", "value"),
+    "by": ("explore-by", "value"),
     "events": ("explore-events", "checked"),
     "view": ("explore-view", "value"),
     "series": ("explore-series", "value"),

@@ -32,6 +32,7 @@ from chatops_dashboards.pages.explore.query import (
     groups,
     read_aggregate,
     read_tag,
+    read_top_by,
 )
 from chatops_dashboards.pages.explore.reading import Reading, points_for, query_options, read, shown_top
 from chatops_dashboards.pages.server.history_query import PRESETS
@@ -76,6 +77,7 @@ def query_of(values: Mapping[str, Any], zone: tzinfo) -> ExploreQuery:
         aggregate=aggregate,
         group_by=groups(values.get("group"), metrics) if aggregate else (),
         top=int(top) if top in map(str, TOPS) else DEFAULT_TOP,
+        top_by=read_top_by(values.get("by")),
         view=str(values.get("view")) if values.get("view") in VIEWS else "chart",
         events=bool(values.get("events")),
         series=SeriesChoice.read(values.get("series")),

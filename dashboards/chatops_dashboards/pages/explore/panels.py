@@ -70,6 +70,7 @@ def _chart(
     names = {key: server.name for key, server in reading.servers.items()}
     add_connections(figure, happened.connections, names, reading.start, reading.end, zone)
     hidden = len(answered.series) - len(shown)
+    lower = "lower on average" if asked.top_by == "avg" else "with a lower maximum"
     more = "“Show the” takes more of them in." if asked.top < TOPS[-1] else "Choose fewer servers, or join series."
     return html.Section(
         [
@@ -82,7 +83,7 @@ def _chart(
                 className="chart",
             ),
             legend(shown, style_of, answered.answer.unit),
-            html.P(f"There are more series, all lower. {more}", className="dim small tight") if hidden else None,
+            html.P(f"There are more series, all {lower}. {more}", className="dim small tight") if hidden else None,
         ],
         className="panel",
         **dashed(aria_label=f"{answered.metric}, chart"),

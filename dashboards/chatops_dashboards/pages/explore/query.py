@@ -11,7 +11,7 @@ import msgspec
 from chatops_dashboards.pages.server.history_query import PRESETS, HistoryQuery
 from chatops_protocol.analysis_resources import SeriesForecast
 from chatops_protocol.catalog import find_metric
-from chatops_protocol.resources import AGGREGATES, Aggregate, Series, Tag
+from chatops_protocol.resources import AGGREGATES, Aggregate, Series, Tag, TopBy
 
 PLACE = "/explore"
 MOST_METRICS = 6
@@ -33,6 +33,7 @@ AGGREGATE_WORDS: dict[str, str] = {
 }
 TOPS = (5, 10, 20, 50, 100)
 DEFAULT_TOP = 10
+TOP_BY: dict[TopBy, str] = {"avg": "on average", "max": "at their maximum"}
 
 
 @dataclass(frozen=True)
@@ -75,6 +76,7 @@ class ExploreQuery:
     aggregate: Aggregate | None = None
     group_by: tuple[str, ...] = ()
     top: int = DEFAULT_TOP
+    top_by: TopBy = "avg"
     view: str = "chart"
     events: bool = True
     series: SeriesChoice | None = None
@@ -102,6 +104,8 @@ class ExploreQuery:
                 query["group"] = ",".join(self.group_by)
         if self.top != DEFAULT_TOP:
             query["top"] = str(self.top)
+        if self.top_by != "avg":
+            query["by"] = self.top_by
         if self.view != "chart":
             query["view"] = self.view
         if not self.events:
@@ -131,6 +135,7 @@ class ExploreQuery:
             if aggregate in AGGREGATES
             else (),
             top=int(top) if top in map(str, TOPS) else DEFAULT_TOP,
+            top_by=read_top_by(query.get("by")),
             view=query.get("view", "chart") if query.get("view") in VIEWS else "chart",
             events=query.get("events") != "off",
             series=SeriesChoice.read(query.get("series")),
@@ -157,6 +162,10 @@ def groups(names: Any, metrics: tuple[str, ...]) -> tuple[str, ...]:
 
 def read_aggregate(text: Any) -> Aggregate | None:
     return next((one for one in AGGREGATES if one == text), None)
+
+
+def read_top_by(text: Any) -> TopBy:
+    return next((one for one in TOP_BY if one == text), "avg")
 
 
 def read_tag(text: Any) -> str:

@@ -2,7 +2,7 @@
 along."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -13,17 +13,18 @@ from chatops_dashboards.figures.heat_map import COLUMNS, MOST_ROWS
 from chatops_dashboards.pages.explore.query import ExploreQuery
 from chatops_dashboards.session import Session
 from chatops_protocol.catalog import find_metric
-from chatops_protocol.resources import Aggregate, MetricSeries, Server
+from chatops_protocol.resources import Aggregate, MetricSeries, Series, Server
 
 POINTS = 400
 # Of all series together, so that a fleet of hundreds is drawn as fast as a few.
 ALL_POINTS = 100_000
 SERVERS_KNOWN_S = 5.0
+Rank = Callable[[Series], float | None]
 
 
 @dataclass(frozen=True)
 class Answered:
-    """One metric: all series there are, named, the highest mean first; or why there are none."""
+    """One metric: all series there are, named, the highest first; or why there are none."""
 
     metric: str
     answer: MetricSeries | None
@@ -91,7 +92,7 @@ async def _answers(
             # What may be seen can have changed since the servers were listed.
             session.shared.pop("explore-servers", None)
             return [Answered(metric, None, [], error) for metric in some]
-        return [Answered(one.metric, one, named(one, servers)) for one in answers]
+        return [Answered(one.metric, one, named(one, servers, _rank(asked))) for one in answers]
 
     together = await ask(metrics)
     if len(metrics) == 1 or not all(isinstance(one.error, ApiError) for one in together):
@@ -107,11 +108,13 @@ def query_options(asked: ExploreQuery, server_ids: Sequence[int]) -> QueryOption
         return options | {"aggregate": aggregate, "group_by": ["server_id"], "top": MOST_ROWS}
     if asked.aggregate:
         options |= {"aggregate": asked.aggregate, "group_by": list(asked.group_by)}
+    if asked.top_by != "avg":
+        options |= {"top_by": asked.top_by}
     return options | {"top": asked.top + 1}
 
 
-def named(answer: MetricSeries, servers: Mapping[int, Server]) -> list[NamedSeries]:
-    """Those with readings, the highest mean first, with names for people."""
+def named(answer: MetricSeries, servers: Mapping[int, Server], rank: Rank) -> list[NamedSeries]:
+    """Those with readings, the highest by `rank` first, with names for people."""
     found = []
     for series in answer.series:
         server = None if series.server_id is None else servers.get(series.server_id)
@@ -119,7 +122,12 @@ def named(answer: MetricSeries, servers: Mapping[int, Server]) -> list[NamedSeri
         if highest(series) is not None:
             key = series_key(series.server_id, series.labels)
             found.append(NamedSeries(key, series_name(name, series.labels), series))
-    return sorted(found, key=lambda one: (-(mean(one.series) or 0.0), one.name))
+    return sorted(found, key=lambda one: (-(rank(one.series) or 0.0), one.name))
+
+
+def _rank(asked: ExploreQuery) -> Rank:
+    """As the backend has chosen them. Of a heat map the mean."""
+    return highest if asked.top_by == "max" and asked.view != "heat" else mean
 
 
 def shown_top(asked: ExploreQuery) -> int:
