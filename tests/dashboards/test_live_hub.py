@@ -72,7 +72,7 @@ async def test_who_comes_while_it_ends_gets_a_new_socket() -> None:
 async def test_a_backend_that_is_away_ends_nothing() -> None:
     hub = Numbers()
     async with hub.subscribed():
-        hub.source.put_nowait(BackendUnreachableError("http://backend", "refused"))
+        hub.source.put_nowait(BackendUnreachableError("no answer from http://backend"))
         await until(lambda: hub.begun == 2)
         assert hub.down_since == 1000.0
         hub.source.put_nowait(9)
