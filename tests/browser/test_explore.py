@@ -49,6 +49,10 @@ def test_a_metric_is_found_by_its_meaning_and_a_stretch_of_it_is_explained(watch
     page = watched.page()
     log_in(page, stack.url, "/explore")
     expect(page.get_by_role("heading", name="Choose a metric")).to_be_visible()
+    for words in ("disk full", "used  Filesystem"):
+        page.locator("#explore-metrics").fill(words)
+        expect(page.get_by_role("option", name="filesystem.used_percent")).to_be_visible()
+        expect(page.get_by_role("option", name="host.load_1m")).to_have_count(0)
     choose(page, "#explore-metrics", "busy share of the core", re.compile("cpu.cpu_percent"))
     choose(page, "#explore-servers", "web-01", "web-01")
     page.keyboard.press("Escape")

@@ -74,6 +74,21 @@
     },
   });
 
+  /* Each typed word by itself, wherever it stands: in a name, in a description, in the group's, in what people say. */
+  window.dashMantineFunctions = Object.assign(window.dashMantineFunctions || {}, {
+    exploreMetricFilter: ({ options, search }, { said }) => {
+      const words = search.toLowerCase().split(/\s+/).filter(Boolean);
+      const matches = (item, group) => {
+        const also = said[item.value.split(".")[0]] || "";
+        const text = `${item.value} ${item.label} ${group} ${also}`.toLowerCase();
+        return words.every((word) => text.includes(word));
+      };
+      return options
+        .map((one) => ({ ...one, items: one.items.filter((item) => matches(item, one.group)) }))
+        .filter((one) => one.items.length);
+    },
+  });
+
   /* The number sorts, its words are shown: as a text node. */
   const cells = (window.dashAgGridComponentFunctions = window.dashAgGridComponentFunctions || {});
   cells.ExploreValueCell = ({ data, colDef }) => window.React.createElement("span", { className: "numeric" }, data[colDef.field + "_text"]);

@@ -36,6 +36,8 @@ UNIT_WORDS = {
     "load": "tasks",
     "value": "value",
 }
+# What people say, by the measurements they mean.
+SAID = {"filesystem": "disk full space", "cpu": "processor", "host": "processor ram"}
 GROUP_WORDS = {"server_id": "server", "tag": "tag"}
 
 
@@ -84,6 +86,7 @@ def _what(asked: ExploreQuery, servers: Sequence[Server]) -> html.Div:
                 dmc.MultiSelect(
                     id="explore-metrics",
                     data=metric_choices(),
+                    filter={"function": "exploreMetricFilter", "options": {"said": SAID}},
                     value=list(asked.metrics),
                     maxValues=MOST_METRICS,
                     searchable=True,
