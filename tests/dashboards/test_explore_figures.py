@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import msgspec
 import polars as pl
 import pytest
 
@@ -117,6 +118,33 @@ def test_a_trend_leads_on_beyond_the_range() -> None:
     assert line["y"] == [50.0, round(50 + 1 + LEADS_ON, 4)]
     assert figure["layout"]["xaxis"]["range"][1] == line["x"][1] > "2026-01-02T14:00"
     assert len(figure_of(one(1, [50.0]))["data"]) < len(figure["data"])
+
+
+def test_a_trend_leads_to_its_level_unless_that_is_far_off() -> None:
+    trend = SeriesForecast(
+        server_id=1,
+        labels={},
+        outcome="reaches",
+        explanation="",
+        tier="1h",
+        bucket_seconds=3600,
+        points=24,
+        slope_per_day=24.0,
+        line=50.0,
+        line_at=END,
+        reaches_at=END + timedelta(minutes=45),
+        earliest_at=END + timedelta(minutes=30),
+        latest_at=END + timedelta(minutes=90),
+    )
+    between, line = figure_of(one(1, [50.0, 51.0]), trend=trend)["data"][-2:]
+    assert (line["x"][1][:16], line["y"][1]) == ("2026-01-02T14:45", 50.75)
+    # What is beyond the chart's end is not drawn.
+    assert [text[:16] for text in between["x"]] == ["2026-01-02T14:30", "2026-01-02T14:45"]
+    assert between["y"] == [50.75, 50.75]
+    far = msgspec.structs.replace(trend, reaches_at=END + timedelta(days=9))
+    figure = figure_of(one(1, [50.0, 51.0]), trend=far)
+    assert figure["layout"]["xaxis"]["range"][1][:16] == "2026-01-02T15:00"
+    assert [trace["name"] for trace in figure["data"][-2:]] == ["web-1", "Trend"]
 
 
 def test_a_heat_map_has_a_cell_per_server_and_bucket_and_none_where_nothing_is_known() -> None:

@@ -24,6 +24,8 @@ MOST_BANDS = 5
 MOST_TOGETHER = 12
 # How much of the range a trend leads on beyond its end.
 LEADS_ON = 0.35
+# And at most, to where it reaches its level: what was measured keeps half of the chart.
+LEADS_ON_MOST = 1.0
 
 
 @dataclass(frozen=True)
@@ -86,9 +88,9 @@ def explore_figure(
         parts[-1]["line"]["dash"] = style.dash
         traces += parts
     last = end
-    if trend is not None and (line := _trend(trend, start, end, scale, zone)) is not None:
-        traces.append(line)
-        last = end + (end - start) * LEADS_ON
+    if trend is not None and (lines := _trend(trend, start, ahead := _ahead(trend, start, end), scale, zone)):
+        traces += lines
+        last = ahead
     full = 100.0 if answer.unit == "percent" and (top or 0) <= 100 and (top or 0) > 25 else None
     frame = layout(y_axis(scale, top=full), revision=f"{start} {end}", height=HEIGHT, legend=False)
     frame["xaxis"] |= {"range": [on_axis(start, zone), on_axis(last, zone)], "fixedrange": True}
@@ -102,23 +104,37 @@ def explore_figure(
     return {"data": traces, "layout": frame}
 
 
-def _trend(trend: SeriesForecast, start: datetime, end: datetime, scale: Scale, zone: tzinfo) -> dict[str, Any] | None:
+def _ahead(trend: SeriesForecast, start: datetime, end: datetime) -> datetime:
+    """Where the chart ends: at the level, where that is not too far off."""
+    least, most = end + (end - start) * LEADS_ON, end + (end - start) * LEADS_ON_MOST
+    return least if trend.reaches_at is None else min(max(least, trend.reaches_at), most)
+
+
+def _trend(trend: SeriesForecast, start: datetime, last: datetime, scale: Scale, zone: tzinfo) -> list[dict[str, Any]]:
+    """The line, and before it, where it reaches its level by `last`, the days between which it may."""
     if trend.line is None or trend.line_at is None or trend.slope_per_day is None:
-        return None
-    first, last = max(start, trend.line_at - timedelta(days=3660)), end + (end - start) * LEADS_ON
+        return []
+    first = max(start, trend.line_at - timedelta(days=3660))
 
     def at(moment: datetime) -> float:
         days = (moment - trend.line_at).total_seconds() / 86_400  # type: ignore[operator]  # known from above
         return round((trend.line + trend.slope_per_day * days) / scale.divisor, 4)  # type: ignore[operator]
 
-    return {
-        "type": "scatter",
-        "mode": "lines",
-        "name": "Trend",
-        "meta": {"series": "", "band": False},
-        "x": [on_axis(first, zone), on_axis(last, zone)],
-        "y": [at(first), at(last)],
-        "line": {"color": "#748092", "width": 2, "dash": "longdash"},
-        "hovertemplate": "%{y}",
-        "showlegend": False,
-    }
+    def drawn(name: str, moments: tuple[datetime, datetime], values: list[float], **line: Any) -> dict[str, Any]:
+        return {
+            "type": "scatter",
+            "mode": "lines",
+            "name": name,
+            "meta": {"series": "", "band": False},
+            "x": [on_axis(moment, zone) for moment in moments],
+            "y": values,
+            "line": {"color": "#748092", **line},
+            "hovertemplate": "%{y}",
+            "showlegend": False,
+        }
+
+    lines = [drawn("Trend", (first, last), [at(first), at(last)], width=2, dash="longdash")]
+    if trend.reaches_at is not None and trend.earliest_at is not None and trend.reaches_at <= last:
+        level, latest = at(trend.reaches_at), min(last, trend.latest_at or last)
+        lines.insert(0, drawn("Reached between", (trend.earliest_at, latest), [level, level], width=6))
+    return lines
