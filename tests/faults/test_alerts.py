@@ -75,7 +75,7 @@ async def revive(backend: Backend, until_kills: int, receiver: FailingReceiver) 
     while True:
         await until(lambda: backend.program.process.poll() is not None)
         await asyncio.to_thread(start, backend)
-        if receiver.kills >= until_kills:
+        if receiver.kills >= until_kills and backend.program.process.poll() is None:
             return
 
 
