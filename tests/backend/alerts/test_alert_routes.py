@@ -311,4 +311,7 @@ async def test_what_a_rule_fired_stays_when_it_is_deleted_and_nothing_else_of_it
     assert (await scene.api.put(address, json=scene.body)).status_code == 404
     replay = {"threshold_id": scene.rule["id"], "start": "2026-03-28T00:00:00Z", "end": "2026-03-30T00:00:00Z"}
     assert (await scene.api.post("/alerts/thresholds/backtest", json=replay)).status_code == 404
+    answer = await scene.api.get("/alerts/thresholds", params={"limit": 500})
+    assert answer.status_code == 200, answer.text
+    assert scene.rule["id"] not in [rule["id"] for rule in answer.json()["items"]]
     assert (await scene.api.post("/alerts/thresholds", json=scene.body)).status_code == 201

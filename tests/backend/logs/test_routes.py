@@ -5,10 +5,12 @@ import time
 from datetime import UTC, datetime, timedelta
 
 import httpx
+import msgspec
 import pytest
 
 from chatops_backend.database.open import open_database
 from chatops_protocol.log_lines import MAX_MESSAGE_LENGTH
+from tests.backend.alerts.rules import rule
 from tests.backend.ingest.agent_socket import encode_json, metric_value, new_stream, samples, stored_values, welcomed
 from tests.backend.logs.log_sending import LAYOUT, listed, logging_agent, messages
 
@@ -237,9 +239,11 @@ async def test_alerts_that_fire_and_end_are_told(database) -> None:
     server_id = await database.fetchval(
         "INSERT INTO chatops.servers (name) VALUES ($1) RETURNING id", f"alerting-{secrets.token_hex(4)}"
     )
+    definition = rule(name=f"Disk {secrets.token_hex(4)}")
     rule_id = await database.fetchval(
-        "INSERT INTO chatops.thresholds (name, definition) VALUES ($1, '{}') RETURNING id",
-        f"Disk {secrets.token_hex(4)}",
+        "INSERT INTO chatops.thresholds (name, definition) VALUES ($1, $2::jsonb) RETURNING id",
+        definition["name"],
+        msgspec.json.encode(definition).decode(),
     )
     alert_id = await database.fetchval(
         "INSERT INTO chatops.alerts (threshold_id, server_id, labels, state, level, window_s) "
