@@ -32,7 +32,8 @@ class Filled:
 @pytest.fixture(scope="module")
 async def filled(backend: Backend) -> Filled:
     """Ten minutes in which a container with a hostile name writes 2 MB/s and /data fills, after ten without."""
-    end = datetime.now(UTC).replace(second=0, microsecond=0)
+    # Hours ago: roll-ups get the newest values of an import only with the next refresh.
+    end = datetime.now(UTC).replace(second=0, microsecond=0) - timedelta(hours=3)
     server_id, _ = backend.add_server(f"filled {time.time_ns()}")
     times = [end - timedelta(seconds=1200 - 20 * n) for n in range(60)]
     rates = [2e6 if n >= 30 else 0.0 for n in range(60)]
@@ -50,7 +51,7 @@ async def filled(backend: Backend) -> Filled:
             for number, name, values in (("aa11", HOSTILE, rates), ("bb22", "database", [5e6] * 60))
         ),
     }
-    # Imported, not reported: roll-ups that were refreshed already hold them at once, not after the next refresh.
+    # Imported, not reported: then `finish` says when roll-ups that were refreshed before hold them.
     for measurement, frame in rows.items():
         path = f"/metrics/import?measurement={measurement}"
         stored = backend.call("POST", path, content=body_of(frame)).raise_for_status().json()
