@@ -1,7 +1,7 @@
 -- name: list_thresholds
 -- Rules after the id :after, or (NULL: any) the one with :threshold_id, at most :count, ascending; `definition` is a
 -- `Threshold` in JSON. :visible: NULL, or the servers of which a rule must watch one.
-SELECT id, definition::text AS definition, created_at, updated_at, broken
+SELECT id, name, definition::text AS definition, created_at, updated_at, broken
   FROM chatops.thresholds AS rule
  WHERE id > :after AND deleted_at IS NULL
    AND (:threshold_id::bigint IS NULL OR id = :threshold_id)

@@ -22,6 +22,7 @@ from chatops_protocol.alert_resources import StoredThreshold, Threshold
 from chatops_protocol.catalog import find_metric
 
 # What a value of the rule is. Levels and durations are not among it: the state machine goes on with the new ones.
+UNREADABLE = "the stored rule cannot be read: save it anew, or delete it"
 _MEANING = ("kind", "metric", "labels", "aggregate", "window_s", "comparison", "against_s", "within_s")
 
 
@@ -98,7 +99,8 @@ async def replace_threshold(
             rule = await checked(transaction, rule, visible)
             _require_within(rule, visible)
             watched: set[int] = set()
-            if rule.enabled and _means_the_same(msgspec.json.decode(definition, type=Threshold), rule):
+            old = _readable(definition)
+            if rule.enabled and old is not None and _means_the_same(old, rule):
                 watched = {server.id for server in await servers_of(transaction, rule)}
             await close_alerts_of(transaction, threshold_id, actor.username, "the rule was changed", but_of=watched)
             row = await queries.update_threshold(
@@ -126,7 +128,9 @@ async def delete_threshold(database: Database, threshold_id: int, actor: Actor, 
         await close_alerts_of(transaction, threshold_id, actor.username, "the rule was deleted")
         await queries.delete_threshold(transaction, threshold_id=threshold_id)
         before = msgspec.json.decode(definition)
-        await record(transaction, actor, "rule.delete", Target("rule", threshold_id, before["name"]), before=before)
+        await record(
+            transaction, actor, "rule.delete", Target("rule", threshold_id, before.get("name", "")), before=before
+        )
 
 
 async def narrowed(database: Executor, rule: Threshold, visible: VisibleServers) -> Threshold:
@@ -141,7 +145,8 @@ async def _require_own(transaction: Executor, threshold_id: int, definition: str
     """Raise `ProblemError` 404 for a rule that is not visible, 403 for one that watches other servers too."""
     if visible.ids is not None:
         await find_threshold(transaction, threshold_id, visible)
-        _require_within(msgspec.json.decode(definition, type=Threshold), visible)
+        # What nobody can read may reach everywhere.
+        _require_within(_readable(definition) or Threshold(name="?", all_servers=True), visible)
 
 
 def _require_within(rule: Threshold, visible: VisibleServers) -> None:
@@ -181,13 +186,23 @@ def _means_the_same(before: Threshold, after: Threshold) -> bool:
     return all(getattr(before, field) == getattr(after, field) for field in _MEANING)
 
 
+def _readable(definition: str) -> Threshold | None:
+    """None when another version wrote it, or a hand did."""
+    try:
+        return msgspec.json.decode(definition, type=Threshold)
+    except msgspec.MsgspecError:
+        return None
+
+
 def _stored(row: Record) -> StoredThreshold:
+    """What cannot be read is shown as broken and by its name, watching nothing: the other rules are listed with it."""
+    rule = _readable(row["definition"])
     return StoredThreshold(
         id=row["id"],
-        threshold=msgspec.json.decode(row["definition"], type=Threshold),
+        threshold=rule or Threshold(name=row["name"], enabled=False),
         created_at=row["created_at"],
         updated_at=row["updated_at"],
-        broken=row["broken"],
+        broken=row["broken"] if rule is not None else row["broken"] or UNREADABLE,
     )
 
 

@@ -213,6 +213,25 @@ async def test_pages_of_rules_follow_each_other(operator) -> None:
     assert seen == sorted(set(seen))
 
 
+async def test_a_rule_that_cannot_be_read_is_listed_as_broken_saved_anew_and_deleted(operator, database) -> None:
+    name = rule()["name"]
+    for act in ("PUT", "DELETE"):
+        rule_id = await database.fetchval(
+            "INSERT INTO chatops.thresholds (name, definition) VALUES ($1, '{\"surprise\": 1}') RETURNING id", name
+        )
+        address = f"/alerts/thresholds/{rule_id}"
+        listed = (await operator.api.get("/alerts/thresholds", params={"limit": 1000})).json()["items"]
+        (found,) = (item for item in listed if item["id"] == rule_id)
+        assert found == (await operator.api.get(address)).json()
+        assert (found["threshold"]["name"], found["threshold"]["enabled"]) == (name, False)
+        assert "cannot be read" in found["broken"]
+        if act == "PUT":
+            saved = await operator.api.put(address, json=rule())
+            assert (saved.status_code, saved.json()["broken"]) == (200, None)
+        else:
+            assert (await operator.api.delete(address)).status_code == 204
+
+
 def test_the_starting_set_has_no_fault() -> None:
     assert [fault for threshold in STARTING_SET.values() for fault in faults_of(threshold)] == []
     names = [threshold.name for threshold in STARTING_SET.values()]
