@@ -83,7 +83,7 @@ def measure(settings: Settings, name: str, megabytes: int) -> list[list[str]]:
         ):
             before, began = peak_mib(backend), time.perf_counter()
             size = client.transfer.export(
-                Nowhere(),  # type: ignore[arg-type]
+                Nowhere(),  # type: ignore[arg-type]  # of a file, only `write` is used
                 form,
                 datetime.now(UTC) - timedelta(days=6),
                 measurement="host",

@@ -18,8 +18,8 @@ from benchmarks.environment import describe_machine, fresh_settings, table
 from chatops_backend.database.interface import Database
 from chatops_backend.database.migrations import migrate
 from chatops_backend.database.open import open_database
-from chatops_cli.demo.fleet import HOSTS
 from chatops_cli.demo.history import INTERVAL_S, History, batches
+from chatops_cli.demo.roles import HOSTS
 from chatops_protocol.catalog import BY_NAME, MEASUREMENTS
 
 LIMIT_BYTES = 3.0

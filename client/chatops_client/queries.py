@@ -1,5 +1,6 @@
 """Queries over the metrics of several servers, for both clients: as polars frames, or as the lists of the REST API."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, TypedDict, TypeVar, Unpack
@@ -77,11 +78,11 @@ def _named(metrics: Metrics, frame: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-class Queries:
+class Queries(ABC):
     """What a synchronous client can ask; `request` is its session's."""
 
-    def request(self, call: Call[T]) -> T:
-        raise NotImplementedError
+    @abstractmethod
+    def request(self, call: Call[T]) -> T: ...
 
     def query(
         self, metric: Metrics, start: datetime, end: datetime | None = None, **options: Unpack[QueryOptions]
@@ -111,11 +112,11 @@ class Queries:
         return _listed(self.request(_answers(metrics, start, end, options)))
 
 
-class AsyncQueries:
+class AsyncQueries(ABC):
     """What an asynchronous client can ask; `request` is its session's."""
 
-    async def request(self, call: Call[T]) -> T:
-        raise NotImplementedError
+    @abstractmethod
+    async def request(self, call: Call[T]) -> T: ...
 
     async def query(
         self, metric: Metrics, start: datetime, end: datetime | None = None, **options: Unpack[QueryOptions]

@@ -83,7 +83,7 @@ def read_answer(call: Call[T], response: httpx.Response) -> T:
     if call.answer is None:
         return None  # type: ignore[return-value]
     if call.answer is bytes:
-        return response.content  # type: ignore[return-value]
+        return response.content  # type: ignore[return-value]  # T is bytes here
     try:
         return msgspec.json.decode(response.content, type=call.answer)
     except msgspec.DecodeError as error:

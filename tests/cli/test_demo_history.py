@@ -8,10 +8,10 @@ import pytest
 
 from chatops_agent.collectors.interface import row
 from chatops_backend.analysis.theil_sen import theil_sen
-from chatops_cli.demo.fleet import fleet
 from chatops_cli.demo.history import History, labels_of
 from chatops_cli.demo.incidents import Incident
 from chatops_cli.demo.noise import normal, smooth, uniform
+from chatops_cli.demo.roles import fleet
 from chatops_protocol.catalog import BY_NAME
 
 END = datetime(2026, 11, 24, 14, 3, 20, tzinfo=UTC)

@@ -15,11 +15,11 @@ from pathlib import Path
 from chatops_agent.containers.control import Containers
 from chatops_agent.control import ledger as ledger_file
 from chatops_agent.control.ledger import Ledger
-from chatops_agent.control.output import Output
 from chatops_agent.control.policy import Policy
 from chatops_agent.control.program import Ending, Program, Stop, run_program
 from chatops_agent.control.refusal import RefusedError
 from chatops_agent.control.remnants import end_leftovers
+from chatops_agent.control.report import News, Report
 from chatops_agent.control.signals import signal_process
 from chatops_agent.control.trust import Trust
 from chatops_agent.worker import Worker
@@ -31,8 +31,6 @@ from chatops_protocol.control_messages import (
     EndState,
     Order,
     OrderFinished,
-    OrderOutput,
-    OrderStarted,
     OutcomeStored,
     OutputStored,
     RunCommand,
@@ -46,38 +44,6 @@ MOST_AT_ONCE = 8
 MOST_HELD = 24
 MAX_DETAIL = 2000
 CHECKED_WITHIN_S = 20.0
-
-News = OrderStarted | OrderOutput | OrderFinished
-
-
-class Report:
-    """What the backend has to hear of one order, in this order: that it began, what it wrote, how it ended."""
-
-    def __init__(self, number: int, nonce: str) -> None:
-        self.id, self.nonce = number, nonce
-        self.started_at: float | None = None
-        self.output = Output(time.monotonic)
-        self.outcome: OrderFinished | None = None
-        self.rewind()
-
-    def rewind(self) -> None:
-        self._said_start = self._said_outcome = False
-        self.output.rewind()
-
-    def take(self) -> tuple[News | None, float | None]:
-        """The next message; or None, and after how many seconds to ask again."""
-        if self.started_at is not None and not self._said_start:
-            self._said_start = True
-            return OrderStarted(self.id, self.nonce, self.started_at), None
-        piece, wait_s = self.output.take()
-        if piece is not None:
-            data = bytes(piece.data)
-            return OrderOutput(self.id, self.nonce, piece.sequence, piece.stream, piece.offset, data), None
-        if self.outcome is not None and self.output.is_sent and not self._said_outcome:
-            self._said_outcome = True
-            return self.outcome, None
-        return None, wait_s
-
 
 Work = Callable[[Report, Stop], "asyncio.Future[Ending]"]
 

@@ -10,12 +10,14 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-from chatops_cli.demo.fleet import HOSTS, Host, fleet
+from chatops_cli.demo.fleet import Host
 from chatops_cli.demo.history import History
 from chatops_cli.demo.incidents import Incident
 from chatops_cli.demo.ownership import in_the_way, incident_lines, own_servers
-from chatops_cli.demo.upload import UploadError, create_servers, remove_servers, send_rows, wait_for_rollups
+from chatops_cli.demo.roles import HOSTS, fleet
+from chatops_cli.demo.upload import UploadError, create_servers, remove_servers, send_rows
 from chatops_cli.log_in import log_in, login_options
+from chatops_cli.transfer.rollups import until_rolled_up
 from chatops_client import ApiError, BackendUnreachableError, Client
 from chatops_protocol.resources import Server
 
@@ -83,7 +85,11 @@ def _fill(client: Client, hosts: Sequence[Host], days: int, seed: int) -> None:
             ids = create_servers(client, history, now, stage("servers", len(hosts)))
             tables = history.tables(ids, stage("history", len(hosts)))
             rows = send_rows(client, tables, stage("rows", sum(map(len, tables.values()))))
-            wait_for_rollups(client, lambda total: stage("roll-ups", total))
+            progress = client.transfer.finish_import()
+            advance, before = stage("roll-ups", progress.pending_days), 0
+            for done in until_rolled_up(client, progress):
+                advance(done - before)
+                before = done
     except BaseException:
         click.echo("the demo fleet is not whole: `chatops demo --remove` removes it, `--again` starts anew", err=True)
         raise

@@ -37,7 +37,7 @@ def _disk_fills(activity: Activity, incident: Incident) -> None:
     activity.full_at_end[mount.mountpoint] = FULL_AT_END
     # As much on average as the title says, and more by day: it logs what is asked of the host.
     rate = FILLS_A_DAY[mount.mountpoint] * mount.total_bytes / 86_400.0
-    asked = activity.demand / max(0.05, float(activity.demand.mean() or 0.0))  # type: ignore[arg-type]
+    asked = activity.demand / max(0.05, activity.demand.sum() / activity.count)
     shape = (0.6 + 0.4 * asked) * (1 + 0.08 * smooth(activity.count, activity.key("fills"), 4))
     wrote = activity.programs[program.name]
     wrote["writes"] = wrote["writes"] + lasting * rate * shape

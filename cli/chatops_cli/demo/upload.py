@@ -3,7 +3,6 @@
 Touches nothing but the demo's own servers and their silences.
 """
 
-import time
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
@@ -21,8 +20,6 @@ Advance = Callable[[int], None]
 BATCH_VALUES = 360_000
 SILENT_FOR = timedelta(days=3650)
 SILENCE_COMMENT = "Demo data of `chatops demo`: nobody is to be told of it"
-ROLLUPS_TIMEOUT_S = 900.0
-POLL_S = 0.5
 
 
 class UploadError(Exception):
@@ -74,21 +71,3 @@ def send_rows(client: Client, tables: Tables, advance: Advance) -> int:
             stored += result.stored
             advance(len(batch))
     return stored
-
-
-def wait_for_rollups(client: Client, begin: Callable[[int], Advance]) -> None:
-    """Until the roll-ups hold all that was sent; `begin` is told how many days of measurements that is. Raises
-    `UploadError` when it takes too long."""
-    progress = client.transfer.finish_import()
-    deadline = time.monotonic() + ROLLUPS_TIMEOUT_S
-    left = progress.pending_days
-    advance = begin(left)
-    while left:
-        if time.monotonic() > deadline:
-            raise UploadError(
-                f"the roll-ups are not done after {ROLLUPS_TIMEOUT_S:.0f} s: {progress.failure or 'busy'}"
-            )
-        time.sleep(POLL_S)
-        progress = client.transfer.import_progress()
-        advance(left - progress.pending_days)
-        left = progress.pending_days

@@ -22,7 +22,7 @@ from chatops_cli.transfer.files import (
 )
 from chatops_cli.transfer.progress_file import Checkpoint
 from chatops_cli.transfer.readings import LINE, Faults, as_custom, guards_taken_off, readings, unusable
-from chatops_cli.transfer.rollups import wait_for_rollups
+from chatops_cli.transfer.rollups import until_rolled_up
 from chatops_cli.transfer.spool import Spool
 from chatops_client import Client
 from chatops_client.transfer import pieces_of
@@ -85,7 +85,9 @@ def import_file(
         if outcome["stored"] or outcome["already_there"]:
             progress = client.transfer.finish_import()
             if not no_wait:
-                wait_for_rollups(client, progress, shown)
+                advance = shown("roll-ups", progress.pending_days)
+                for done in until_rolled_up(client, progress):
+                    advance(done)
     _report(faults, outcome, "line" if form in ("csv", "line") else "row")
 
 

@@ -12,7 +12,7 @@ from chatops_dashboards.components.attributes import dashed
 from chatops_dashboards.components.tables import data_table
 from chatops_dashboards.figures.explore_chart import series_name
 from chatops_dashboards.units import UNKNOWN, format_value
-from chatops_protocol.analysis_resources import Forecast, SeriesForecast
+from chatops_protocol.analysis_resources import Forecast, ForecastOutcome, SeriesForecast
 
 MOST_ROWS = 50
 MONTH = timedelta(days=30)
@@ -20,7 +20,7 @@ MONTH = timedelta(days=30)
 ChooseSeries = Callable[[SeriesForecast, str], Any]
 # What stands in the table, and what is only counted, with the reason.
 _DATED = ("reached", "reaches", "beyond_horizon", "trend")
-_WITHOUT = {
+_WITHOUT: Mapping[ForecastOutcome, str] = {
     "no_trend": "no trend",
     "moves_away": "a trend away from it",
     "not_enough_data": "too few readings",
@@ -85,7 +85,7 @@ def _without(found: Forecast) -> str | None:
     counts = Counter(one.outcome for one in found.series if one.outcome not in _DATED)
     if not counts:
         return None
-    reasons = [f"{counts[outcome]} {word}" for outcome, word in _WITHOUT.items() if counts[outcome]]  # type: ignore[index]  # its keys are outcomes
+    reasons = [f"{counts[outcome]} {word}" for outcome, word in _WITHOUT.items() if counts[outcome]]
     return f"{counts.total()} more without a date: {', '.join(reasons)}."
 
 

@@ -112,13 +112,13 @@ def _ahead(trend: SeriesForecast, start: datetime, end: datetime) -> datetime:
 
 def _trend(trend: SeriesForecast, start: datetime, last: datetime, scale: Scale, zone: tzinfo) -> list[dict[str, Any]]:
     """The line, and before it, where it reaches its level by `last`, the days between which it may."""
-    if trend.line is None or trend.line_at is None or trend.slope_per_day is None:
+    line, line_at, slope = trend.line, trend.line_at, trend.slope_per_day
+    if line is None or line_at is None or slope is None:
         return []
-    first = max(start, trend.line_at - timedelta(days=3660))
+    first = max(start, line_at - timedelta(days=3660))
 
     def at(moment: datetime) -> float:
-        days = (moment - trend.line_at).total_seconds() / 86_400  # type: ignore[operator]  # known from above
-        return round((trend.line + trend.slope_per_day * days) / scale.divisor, 4)  # type: ignore[operator]
+        return round((line + slope * ((moment - line_at) / timedelta(days=1))) / scale.divisor, 4)
 
     def drawn(name: str, moments: tuple[datetime, datetime], values: list[float], **line: Any) -> dict[str, Any]:
         return {

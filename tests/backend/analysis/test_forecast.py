@@ -101,7 +101,8 @@ def test_a_disk_that_was_cleaned_lately_is_forecast_from_where_it_is() -> None:
     values = [40 + 1.5 * n - (30 if n >= 27 else 0) for n in range(30)]
     found = forecast(days(list(values)), Target("percent", 100.0, "rising", END.timestamp(), 365 * DAY_S))
     assert found.outcome == "reaches"
-    assert found.line == pytest.approx(values[-1] + found.slope_per_day / 2, abs=0.5)  # type: ignore[operator]
+    assert found.slope_per_day is not None
+    assert found.line == pytest.approx(values[-1] + found.slope_per_day / 2, abs=0.5)
 
 
 def test_a_disk_that_fills_since_a_while_is_asked_about_since_then() -> None:

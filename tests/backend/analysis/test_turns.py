@@ -15,7 +15,7 @@ pytestmark = pytest.mark.anyio
 
 
 class Caller:
-    """A request whose connection stays open."""
+    """A request whose connection stays open: that is all that is asked of one."""
 
     async def receive(self) -> dict[str, Any]:
         await asyncio.Event().wait()
@@ -23,7 +23,7 @@ class Caller:
 
 
 def turns() -> Turns:
-    return Turns(SimpleNamespace(runs_policies=False))  # type: ignore[arg-type]
+    return Turns(SimpleNamespace(runs_policies=False))  # type: ignore[arg-type]  # the one attribute that is used
 
 
 async def test_computing_holds_up_neither_the_loop_nor_more_than_its_threads() -> None:
@@ -57,16 +57,16 @@ async def test_one_runs_at_a_time_and_too_many_are_refused(monkeypatch: pytest.M
         await let_go.wait()
         return "done"
 
-    first = asyncio.create_task(made.run(Caller(), analysis()))  # type: ignore[arg-type]
+    first = asyncio.create_task(made.run(Caller(), analysis()))  # type: ignore[arg-type]  # as above
     async with asyncio.timeout(60):
         while not running:
             await asyncio.sleep(0)
-    second = asyncio.create_task(made.run(Caller(), analysis()))  # type: ignore[arg-type]
+    second = asyncio.create_task(made.run(Caller(), analysis()))  # type: ignore[arg-type]  # as above
     async with asyncio.timeout(60):
         while made._replays._waiting < 1:
             await asyncio.sleep(0)
     with pytest.raises(ProblemError) as refused:
-        await made.run(Caller(), analysis())  # type: ignore[arg-type]
+        await made.run(Caller(), analysis())  # type: ignore[arg-type]  # as above
     assert (refused.value.problem.status, refused.value.problem.title) == (503, "Too many analyses")
     assert running == ["one"]
     let_go.set()
