@@ -95,6 +95,23 @@ async def test_containers_are_those_that_ran_and_those_that_had_ended(session: S
     assert "Nothing stored" in text_of(await at(session, server_id, "containers", moment + timedelta(hours=1)))
 
 
+async def test_readings_that_are_minutes_apart_hold_until_the_next_is_due(session: Session, backend: Backend) -> None:
+    server_id, key = backend.add_server(f"seldom {time.time()}")
+    last = datetime.now(UTC) - timedelta(minutes=25)
+
+    def report() -> None:
+        reporter = Reporter(backend.agents_url, key)
+        reporter.report([(last.timestamp() - 300 * n, readings(10.0)) for n in range(6, -1, -1)])
+        reporter.close()
+
+    await asyncio.to_thread(report)
+    seen = [
+        "Nothing stored" not in text_of(await at(session, server_id, "filesystems", last + timedelta(minutes=later)))
+        for later in (1, 5, 9, 20)
+    ]
+    assert seen == [True, True, False, False]
+
+
 @pytest.mark.parametrize(("tab", "act"), [("console", "console-run"), ("processes", "signal-ask"), ("containers", "")])
 async def test_nothing_is_done_in_the_past_and_the_tab_says_why(
     session: Session, reported: Reported, tab: str, act: str

@@ -14,7 +14,7 @@ from chatops_dashboards.figures.explore_chart import series_name
 from chatops_dashboards.units import UNKNOWN, format_value
 from chatops_protocol.analysis_resources import Forecast, ForecastOutcome, SeriesForecast
 
-MOST_ROWS = 50
+MOST_ROWS = 20
 MONTH = timedelta(days=30)
 # The button of a row, by its series and its words.
 ChooseSeries = Callable[[SeriesForecast, str], Any]
@@ -47,7 +47,7 @@ def forecast_table(found: Forecast, servers: Mapping[int, str], choose: ChooseSe
     caption = f"When all series of {found.metric} reach their end, the soonest first; choose one to see its line"
     parts: list[Any] = [html.P(_sentence(found, dated), className="tight", role="status")]
     if rows:
-        parts.append(data_table(heads, rows, caption=caption, hide_on_phone=[3]))
+        parts.append(data_table(heads, rows, caption=caption, stacked=True))
     if len(dated) > MOST_ROWS:
         parts.append(html.P(f"and {len(dated) - MOST_ROWS} more, none sooner", className="dim small tight"))
     if (without := _without(found)) is not None:

@@ -3,6 +3,8 @@
 import asyncio
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from itertools import pairwise
+from statistics import median_low
 from typing import NamedTuple
 
 from chatops_dashboards.components.server_tables import Row
@@ -13,6 +15,10 @@ from chatops_protocol.resources import MetricSeries
 
 # Points of a few seconds: readings come as they are, unless they are roll-ups.
 POINTS = 30
+# What is collected every few minutes is looked for this far back, finely enough to tell
+# its rhythm.
+SPARSE = timedelta(hours=1)
+SPARSE_POINTS = 90
 
 
 class Reading(NamedTuple):
@@ -26,16 +32,42 @@ class Reading(NamedTuple):
 async def read_at(
     session: Session, server_id: int, measurement: str, moment: datetime, now: datetime, fields: Sequence[str] = ()
 ) -> Reading | None:
-    """All fields unless told which; None when there is no reading just before the moment."""
+    """All fields unless told which; None when there is no reading just before the moment, or none as long before it as
+    the server's readings are apart."""
     names = fields or tuple(field.name for field in BY_NAME[measurement].fields)
-    start, end = moment - kept_of(moment, now).reach, moment + timedelta(seconds=1)
-    answers = await asyncio.gather(
-        *(
-            session.client.history_series(server_id, f"{measurement}.{name}", start, end, points=POINTS)
-            for name in names
+
+    async def last_within(reach: timedelta, points: int) -> tuple[Reading | None, timedelta]:
+        answers = await asyncio.gather(
+            *(
+                session.client.history_series(
+                    server_id, f"{measurement}.{name}", moment - reach, moment + timedelta(seconds=1), points=points
+                )
+                for name in names
+            )
         )
+        return last_of(dict(zip(names, answers, strict=True)), moment), rhythm_of(answers)
+
+    reach = kept_of(moment, now).reach
+    found, _ = await last_within(reach, POINTS)
+    if found is not None or reach >= SPARSE:
+        return found
+    found, rhythm = await last_within(SPARSE, SPARSE_POINTS)
+    return found if found is not None and moment - found.time <= rhythm * 1.5 else None
+
+
+def rhythm_of(answers: Sequence[MetricSeries]) -> timedelta:
+    """How far apart readings are, by the middle of the steps between them; zero when there are fewer than three."""
+    times = sorted(
+        {
+            time
+            for answer in answers
+            for series in answer.series
+            for time, value in zip(series.time, series.avg, strict=True)
+            if value is not None
+        }
     )
-    return last_of(dict(zip(names, answers, strict=True)), moment)
+    steps = [later - earlier for earlier, later in pairwise(times)]
+    return median_low(steps) if len(steps) > 1 else timedelta(0)
 
 
 def last_of(answers: Mapping[str, MetricSeries], moment: datetime) -> Reading | None:
