@@ -38,7 +38,12 @@ def writers(
     and no less than counts, come first, by how many times as much as before; then those that write about as much as the
     file system gains, the nearest first. A share is of what it gains more than before. What they leave unexplained is
     not known, since not all that is written stays.
+
+    Without a growth before the window there is nothing to compare with: then writing as much as the file system gains
+    is all that counts, and a rise is the most that it can be.
     """
+    if gained.window is not None and gained.before is None:
+        return _by_what_they_write_now(members, gained, window, limit)
     found = shares(members, 1.0, gained, window, baseline, "bytes_per_second", len(members))
     ordered = sorted(found.culprits, key=lambda one: _place(one, gained))
     said = _told(ordered, gained) if found.outcome == "ranked" else found.explanation
@@ -47,11 +52,34 @@ def writers(
     )
 
 
+def _by_what_they_write_now(
+    members: Sequence[tuple[dict[str, Any], pl.DataFrame]], gained: HostRise, window: Span, limit: int
+) -> BlameShares:
+    found = shares(members, 1.0, gained, window, window, "bytes_per_second", len(members))
+    writing = [
+        msgspec.structs.replace(one, rise=one.window, before=None, share=None, at_most=True, listed_before=0.0)
+        for one in found.culprits
+    ]
+    ordered = sorted(writing, key=lambda one: (not _writes_what_stays(one, gained), _distance(one, gained)))
+    said = found.explanation
+    if ordered and _writes_what_stays(ordered[0], gained):
+        first = ordered[0]
+        said = f"{first.labels['name']} writes {_bytes(first.window)} a day, about as much as the file system gains."
+    elif ordered:
+        said = "No container writes about as much as the file system gains."
+    return msgspec.structs.replace(
+        found, culprits=ordered[:limit], explanation=said, unexplained=None, unexplained_share=None
+    )
+
+
 def growth_in_words(gained: HostRise, name: str) -> str:
-    if gained.window is None or gained.before is None:
-        return f"{name} has too few readings in the {'window' if gained.window is None else 'baseline'}."
-    said = f"{name} {_a_day(gained.window)}, and {_a_day(gained.before)} before."
-    if gained.window > 0 and not gained.rises:
+    if gained.window is None:
+        return f"{name} has too few readings in the window."
+    if gained.before is None:
+        said = f"{name} {_a_day(gained.window)}. There are too few readings in the baseline to compare with."
+    else:
+        said = f"{name} {_a_day(gained.window)}, and {_a_day(gained.before)} before."
+    if gained.before is not None and gained.window > 0 and not gained.rises:
         said += " It fills no faster than before, so what fills it began earlier: choose a stretch that begins there."
     return said + " Containers are judged by their writes to all disks of the host; which file system is not recorded."
 
@@ -77,8 +105,14 @@ def _place(one: Culprit, gained: HostRise) -> tuple[int, float]:
     if _began(one, gained):
         return 0, -_times(one)
     if gained.window and _writes_what_stays(one, gained):
-        return 1, abs(math.log(one.window / gained.window))
+        return 1, _distance(one, gained)
     return 2, -one.rise
+
+
+def _distance(one: Culprit, gained: HostRise) -> float:
+    """How far what it writes is from what the file system gains, by their quotient."""
+    gain = gained.window or 0.0
+    return abs(math.log(one.window / gain)) if gain > 0 and one.window > 0 else math.inf
 
 
 def _began(one: Culprit, gained: HostRise) -> bool:

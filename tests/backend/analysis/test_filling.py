@@ -83,6 +83,21 @@ def test_a_disk_that_fills_as_before_asks_for_an_earlier_beginning() -> None:
     assert (found.culprits[0].share, found.culprits[0].window) == (None, pytest.approx(7.5 * A_DAY))
 
 
+def test_without_a_time_before_who_writes_what_stays_is_named() -> None:
+    """As where the history begins with the window."""
+    gained = HostRise(8 * A_DAY, None, rises=False)
+    members = {"database": written(None, 400), "audit-trail": written(None, 7.5), "shell": written(None, 0.1)}
+    found = judged(members, gained)
+    assert found.explanation == "audit-trail writes 7.5 GiB a day, about as much as the file system gains."
+    first = found.culprits[0]
+    assert (first.labels["name"], first.rise, first.before) == ("audit-trail", pytest.approx(7.5 * A_DAY), None)
+    assert first.at_most
+    assert [one.share for one in found.culprits] == [None] * 3
+    assert growth_in_words(gained, "/srv").startswith("/srv gains 8 GiB a day. There are too few readings in the baseline")
+    assert judged({"database": written(None, 400)}, gained).explanation.startswith("No container writes about as much")
+    assert judged({}, gained).outcome == "not_enough_data"
+
+
 def test_a_disk_that_is_emptied_does_not_fill() -> None:
     emptied = growth(used(8.0, -3.0), WINDOW, BASELINE)
     assert not emptied.rises
