@@ -93,7 +93,8 @@ def test_without_a_time_before_who_writes_what_stays_is_named() -> None:
     assert (first.labels["name"], first.rise, first.before) == ("audit-trail", pytest.approx(7.5 * A_DAY), None)
     assert first.at_most
     assert [one.share for one in found.culprits] == [None] * 3
-    assert growth_in_words(gained, "/srv").startswith("/srv gains 8 GiB a day. There are too few readings in the baseline")
+    said = growth_in_words(gained, "/srv")
+    assert said.startswith("/srv gains 8 GiB a day. There are too few readings in the baseline")
     assert judged({"database": written(None, 400)}, gained).explanation.startswith("No container writes about as much")
     assert judged({}, gained).outcome == "not_enough_data"
 
